@@ -1,0 +1,496 @@
+//! What a handler can reach: itself, its message, others, time, and work beside it.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::Instant;
+
+use crate::actor::durable::Journal;
+use crate::actor::{Accepts, Actor, Cell, ExitReason, Handler, Incarnation, Running};
+use crate::address::ring::stamp;
+use crate::address::tell::{Refusal, hold_place};
+use crate::address::{ActorPath, ActorRef, Address, Epoch, ResolveError, TellError};
+use crate::clock::Clock;
+use crate::mailbox::lanes::{ControlLane, Raised};
+use crate::mailbox::{DeadLetterReason, StopToken};
+use crate::message::envelope::Parcel;
+use crate::message::{Envelope, Failure, Head, Message, MessageId, NoReply, ReplyPort};
+use crate::runtime::Runtime;
+use crate::store::CommitError;
+use crate::sync::lock;
+
+/// The tasks of one incarnation: timers, monitors, work of [`Context::spawn`]. All are aborted when it ends.
+#[derive(Default)]
+pub(crate) struct Scope {
+    tasks: Mutex<JoinSet<()>>,
+}
+
+impl Scope {
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+        let mut tasks = lock(&self.tasks);
+        // Those that are through would pile up otherwise.
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(task)
+    }
+
+    pub(crate) fn abort(&self) {
+        lock(&self.tasks).abort_all();
+    }
+}
+
+/// Cancels a timer, a monitor or a spawned piece of work. Dropping the handle cancels nothing.
+#[derive(Clone, Debug)]
+pub struct TimerHandle(AbortHandle);
+
+impl TimerHandle {
+    /// Cancels it. What it has put into the mailbox already stays there.
+    pub fn cancel(&self) {
+        self.0.abort();
+    }
+}
+
+/// What a handler can reach while it handles one message.
+///
+/// Sends made through [`tell`](Context::tell) are held back until the handler is done, and, for a durable actor, until
+/// its state is stored; a failure drops them. Timers, monitors and spawned work end with the incarnation.
+pub struct Context<'c, A: Actor> {
+    cell: &'c Arc<Cell<A>>,
+    incarnation: Incarnation,
+    control: &'c Arc<ControlLane>,
+    scope: &'c Scope,
+    journal: Option<&'c mut Journal>,
+    head: Head,
+    held: Mutex<Vec<Box<dyn HeldSend>>>,
+}
+
+impl<'c, A: Actor> Context<'c, A> {
+    pub(crate) fn new(
+        cell: &'c Arc<Cell<A>>,
+        incarnation: Incarnation,
+        control: &'c Arc<ControlLane>,
+        scope: &'c Scope,
+        journal: Option<&'c mut Journal>,
+        head: Head,
+    ) -> Self {
+        Context { cell, incarnation, control, scope, journal, head, held: Mutex::default() }
+    }
+
+    pub(crate) fn running(&self) -> Running {
+        let trace = if self.head.trace == 0 { self.head.id.0 } else { self.head.trace };
+        Running::under(self.cell.core.clone(), self.incarnation, trace)
+    }
+
+    /// The handler is done: stores the state where that is due, then lets the held sends go.
+    pub(crate) async fn settle(&mut self, actor: &mut A) -> Result<(), CommitError> {
+        if let (Some(durability), Some(journal)) = (&self.cell.durability, &mut self.journal) {
+            // From here until the answer of the store, a cut could not say whether the message was applied.
+            self.control.shield(true);
+            let stored = if self.cell.mailbox.mark_settling(self.incarnation.0, true) {
+                durability.after_message(self.cell, actor, journal).await
+            } else {
+                // Fenced while it handled: the store would refuse it as well.
+                Err(CommitError::Unavailable)
+            };
+            self.cell.mailbox.mark_settling(self.incarnation.0, false);
+            self.control.shield(false);
+            stored?;
+        }
+        let held = std::mem::take(self.held.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner));
+        for send in held {
+            send.release(self.cell.core.is_current(self.incarnation));
+        }
+        Ok(())
+    }
+
+    // ---- who and what ----
+
+    /// A reference to this actor.
+    pub fn me(&self) -> ActorRef<A> {
+        ActorRef::new(self.cell.clone())
+    }
+
+    /// Where this actor lives.
+    pub fn path(&self) -> &ActorPath {
+        &self.cell.core.path
+    }
+
+    /// Which life of the actor this is.
+    pub fn epoch(&self) -> Epoch {
+        self.cell.core.epoch()
+    }
+
+    /// The number of the message in hand.
+    pub fn message_id(&self) -> MessageId {
+        self.head.id
+    }
+
+    /// How often a handler fell over this message before; 0 the first time.
+    pub fn tries(&self) -> u32 {
+        self.head.tries
+    }
+
+    /// The actor whose handler sent this message; `None` when it came from outside the tree.
+    pub fn sender(&self) -> Option<&ActorPath> {
+        self.head.sender.as_ref()
+    }
+
+    /// Names the work this message belongs to, inherited along the chain of messages.
+    pub fn trace(&self) -> u64 {
+        if self.head.trace == 0 { self.head.id.0 } else { self.head.trace }
+    }
+
+    /// Until when the asker waits; `None` for a tell.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.cell.mailbox.reply_in_hand(self.incarnation.0).and_then(|reply| reply.deadline())
+    }
+
+    /// Whether somebody still waits for the answer to this message.
+    pub fn is_awaited(&self) -> bool {
+        self.cell.mailbox.reply_in_hand(self.incarnation.0).is_some_and(|reply| reply.is_open())
+    }
+
+    /// The runtime this actor lives in.
+    pub fn runtime(&self) -> Runtime {
+        Runtime::guest(self.cell.core.world.clone())
+    }
+
+    /// The clock of the runtime.
+    pub fn clock(&self) -> Clock {
+        self.cell.core.world.clock
+    }
+
+    /// Something the builder was given under its type, such as a model client: [`Builder::resource`].
+    ///
+    /// # Errors
+    ///
+    /// A [`FailureClass::Bug`](crate::FailureClass::Bug) naming the type, if the builder was not given one.
+    ///
+    /// [`Builder::resource`]: crate::Builder::resource
+    pub fn resource<T: Send + Sync + 'static>(&self) -> Result<Arc<T>, Failure> {
+        self.cell.core.world.resource::<T>().ok_or_else(|| {
+            Failure::bug(format!("the runtime was built without a resource `{}`", std::any::type_name::<T>()))
+        })
+    }
+
+    // ---- stop ----
+
+    /// Waits until this incarnation is asked to stop, or killed. A handler that may wait long selects on it.
+    ///
+    /// # Cancel safety
+    ///
+    /// May be dropped and called again.
+    pub async fn stopping(&self) {
+        self.stop_token().fired().await;
+    }
+
+    /// The same as a value, for futures that outlive the borrow.
+    pub fn stop_token(&self) -> StopToken {
+        self.control.token()
+    }
+
+    /// Ends this actor normally after this message. What waits stays for the next life, if there is one.
+    pub fn stop(&self) {
+        self.control.raise(Raised::Leave);
+    }
+
+    // ---- others ----
+
+    /// Sends `message` when this handler is done: waits here for a place in the receiver's mailbox (at most 1 s, see
+    /// [`RoomPatience`](crate::RoomPatience)), holds it, and fills it after the state is stored. If the handler fails,
+    /// nothing leaves.
+    ///
+    /// # Errors
+    ///
+    /// [`TellError`] with the message. Between place and message the receiver may be deleted: then it becomes a dead
+    /// letter.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, nothing is held.
+    pub async fn tell<B, M>(&self, to: &ActorRef<B>, message: M) -> Result<(), TellError<M>>
+    where
+        M: Message,
+        B: Handler<M>,
+        B::Inbox: Accepts<M, B>,
+    {
+        let cell = to.cell();
+        match hold_place(cell, None).await {
+            Ok(true) => {}
+            Ok(false) => {
+                cell.bury(B::Inbox::wrap(Envelope::told(message)), DeadLetterReason::Shed, NoReply::Shed);
+                return Ok(());
+            }
+            Err(refusal) => return Err(refusal.with(cell, message)),
+        }
+        let mut envelope = Envelope::told(message);
+        if stamp(&mut envelope.head).is_err() {
+            cell.mailbox.give_back();
+            return Err(Refusal::Fenced.with(cell, envelope.message));
+        }
+        let held = Held { cell: cell.clone(), parcel: Some(B::Inbox::wrap(envelope)) };
+        lock(&self.held).push(Box::new(held));
+        Ok(())
+    }
+
+    /// Gives the right to answer this message to `keep`, to be used later. The tail of the handler:
+    /// `cx.reply_later(|port| self.waiting.push(port))`.
+    ///
+    /// # Errors
+    ///
+    /// Always returns an `Err`, which tells the runtime that the answer comes from elsewhere; nobody else sees it.
+    pub fn reply_later<R: Send + 'static>(&self, keep: impl FnOnce(ReplyPort<R>)) -> Result<R, Failure> {
+        let slot = self.cell.mailbox.release_reply(self.incarnation.0);
+        let port = match slot {
+            Some(slot) => {
+                // Whoever holds the port now may be anywhere: it can no longer be said who waits for whom.
+                slot.set_holder(None);
+                slot.typed()
+            }
+            None => ReplyPort::nobody(),
+        };
+        keep(port);
+        Err(Failure::answered_elsewhere())
+    }
+
+    /// Lets `to` answer in this actor's place: `message` goes there with the way back of the one in hand.
+    ///
+    /// # Errors
+    ///
+    /// An `Err` in any case: the answer comes from elsewhere. If the message is not accepted, the asker is told so.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, the asker is told [`NoReply::Dropped`].
+    pub async fn forward<B, M>(&self, to: &ActorRef<B>, message: M) -> Result<M::Reply, Failure>
+    where
+        M: Message,
+        B: Handler<M>,
+        B::Inbox: Accepts<M, B>,
+    {
+        let slot = self.cell.mailbox.release_reply(self.incarnation.0);
+        let port = match slot {
+            Some(slot) => {
+                slot.set_holder(Some(to.cell().core.clone()));
+                slot.typed()
+            }
+            None => ReplyPort::nobody(),
+        };
+        let cell = to.cell();
+        match hold_place(cell, None).await {
+            Ok(true) => {
+                let mut envelope = Envelope::asked(message, port);
+                // A fenced sender is refused when the place is filled.
+                drop(stamp(&mut envelope.head));
+                let held = Held { cell: cell.clone(), parcel: Some(B::Inbox::wrap(envelope)) };
+                lock(&self.held).push(Box::new(held));
+                Err(Failure::answered_elsewhere())
+            }
+            Ok(false) => {
+                let parcel = B::Inbox::wrap(Envelope::asked(message, port));
+                cell.bury(parcel, DeadLetterReason::Shed, NoReply::Shed);
+                Err(Failure::answered_elsewhere())
+            }
+            Err(refusal) => {
+                let error = refusal.with(cell, message);
+                port.fail(error.into());
+                Err(Failure::answered_elsewhere())
+            }
+        }
+    }
+
+    /// A reference to whoever lives at `address` now.
+    ///
+    /// # Errors
+    ///
+    /// [`ResolveError`]: nobody lives there, or another type does.
+    pub fn resolve<B: Actor>(&self, address: &Address<B>) -> Result<ActorRef<B>, ResolveError> {
+        self.runtime().resolve(address)
+    }
+
+    // ---- time and work beside ----
+
+    /// Puts `message` into this actor's own mailbox after `delay`. Waits for room there if it must.
+    ///
+    /// Volatile: gone with the incarnation.
+    pub fn send_after<M>(&self, delay: Duration, message: M) -> TimerHandle
+    where
+        M: Message,
+        A: Handler<M>,
+        A::Inbox: Accepts<M, A>,
+    {
+        let clock = self.clock();
+        self.spawn(async move { clock.sleep(delay).await }, |()| message)
+    }
+
+    /// Puts `make()` into this actor's own mailbox every `period` (at least 1 ms), the first time after one `period`.
+    /// A tick that is still waiting holds up the next: ticks do not pile up.
+    ///
+    /// Volatile: gone with the incarnation.
+    pub fn send_every<M>(&self, period: Duration, mut make: impl FnMut() -> M + Send + 'static) -> TimerHandle
+    where
+        M: Message,
+        A: Handler<M>,
+        A::Inbox: Accepts<M, A>,
+    {
+        let period = period.max(Duration::from_millis(1));
+        let mail = self.own_mail();
+        let clock = self.clock();
+        let task = async move {
+            let mut due = clock.now() + period;
+            loop {
+                clock.sleep_until(due).await;
+                if !mail.deliver(make()).await {
+                    return;
+                }
+                // From now on where it fell behind: a missed tick is not made up for.
+                due = (due + period).max(clock.now());
+            }
+        };
+        TimerHandle(self.scope.spawn(task))
+    }
+
+    /// Runs `work` beside this actor; its result comes back as a message made by `map`. The mailbox is served
+    /// meanwhile. Aborted when the incarnation ends; its result is then dropped.
+    ///
+    /// A panic in `work` brings no message: its tasks' failures are for `work` itself to turn into a result.
+    pub fn spawn<F, M>(&self, work: F, map: impl FnOnce(F::Output) -> M + Send + 'static) -> TimerHandle
+    where
+        F: Future + Send + 'static,
+        F::Output: Send,
+        M: Message,
+        A: Handler<M>,
+        A::Inbox: Accepts<M, A>,
+    {
+        let mail = self.own_mail();
+        TimerHandle(self.scope.spawn(async move {
+            let message = map(work.await);
+            mail.deliver(message).await;
+        }))
+    }
+
+    fn own_mail(&self) -> OwnMail<A> {
+        OwnMail { cell: self.cell.clone(), incarnation: self.incarnation }
+    }
+
+    /// Brings one message when the *place* of `watched` is deleted, with how its last incarnation ended; at once if it
+    /// is deleted already. A restart is no end: see [`watch_incarnations`](Context::watch_incarnations).
+    pub fn monitor<B: Actor, M>(
+        &self,
+        watched: &ActorRef<B>,
+        map: impl FnOnce(Option<ExitReason>) -> M + Send + 'static,
+    ) -> TimerHandle
+    where
+        M: Message,
+        A: Handler<M>,
+        A::Inbox: Accepts<M, A>,
+    {
+        let watched = watched.place();
+        self.spawn(async move { watched.closed().await }, map)
+    }
+
+    /// Brings a message at the end of each *incarnation* of `watched` from now on, until its place is deleted. If more
+    /// than 16 end before this actor takes its mail, the oldest are missed.
+    pub fn watch_incarnations<B: Actor, M>(
+        &self,
+        watched: &ActorRef<B>,
+        mut map: impl FnMut(Epoch, ExitReason) -> M + Send + 'static,
+    ) -> TimerHandle
+    where
+        M: Message,
+        A: Handler<M>,
+        A::Inbox: Accepts<M, A>,
+    {
+        let core = watched.cell().core.clone();
+        let mail = self.own_mail();
+        let mut seen = core.exits_after(Incarnation(0)).last().map_or(Incarnation(0), |(who, ..)| *who);
+        TimerHandle(self.scope.spawn(async move {
+            loop {
+                core.wait_exit_after(seen).await;
+                let exits = core.exits_after(seen);
+                if exits.is_empty() {
+                    return; // the place is deleted
+                }
+                for (who, epoch, reason) in exits {
+                    seen = who;
+                    if !mail.deliver(map(epoch, reason)).await {
+                        return;
+                    }
+                }
+            }
+        }))
+    }
+}
+
+impl<A: Actor> std::fmt::Debug for Context<'_, A> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context").field("path", self.path()).field("message_id", &self.head.id).finish()
+    }
+}
+
+/// Mail of an incarnation to itself: refused once it has ended.
+struct OwnMail<A: Actor> {
+    cell: Arc<Cell<A>>,
+    incarnation: Incarnation,
+}
+
+impl<A: Actor> OwnMail<A> {
+    /// `false`: the incarnation has ended, or the place is closed.
+    async fn deliver<M>(&self, message: M) -> bool
+    where
+        M: Message,
+        A: Handler<M>,
+        A::Inbox: Accepts<M, A>,
+    {
+        let mut held = match hold_place(&self.cell, Some(FOREVER)).await {
+            Ok(true) => Held { cell: self.cell.clone(), parcel: None },
+            _ => return false,
+        };
+        let mut envelope = Envelope::told(message);
+        envelope.head.sender = Some(self.cell.core.path.clone());
+        held.parcel = Some(A::Inbox::wrap(envelope));
+        let current = self.cell.core.is_current(self.incarnation);
+        Box::new(held).release(current);
+        current
+    }
+}
+
+/// A wait that ends with the incarnation anyway.
+const FOREVER: Duration = Duration::from_secs(u32::MAX as u64);
+
+/// A send that has its place in the receiver's mailbox and waits for its handler to be done.
+trait HeldSend: Send {
+    fn release(self: Box<Self>, sender_is_current: bool);
+}
+
+struct Held<A: Actor> {
+    cell: Arc<Cell<A>>,
+    parcel: Option<A::Inbox>,
+}
+
+impl<A: Actor> HeldSend for Held<A> {
+    fn release(mut self: Box<Self>, sender_is_current: bool) {
+        let Some(parcel) = self.parcel.take() else { return };
+        if !sender_is_current {
+            self.cell.mailbox.give_back();
+            self.cell.bury(parcel, DeadLetterReason::Fenced, NoReply::Stopped);
+            return;
+        }
+        if let Err((parcel, _)) = self.cell.mailbox.fill(parcel) {
+            self.cell.mailbox.give_back();
+            self.cell.bury(parcel, DeadLetterReason::Gone, NoReply::Stopped);
+        }
+    }
+}
+
+impl<A: Actor> Drop for Held<A> {
+    fn drop(&mut self) {
+        if let Some(parcel) = self.parcel.take() {
+            self.cell.mailbox.give_back();
+            if let Some(reply) = parcel.reply() {
+                reply.fail(NoReply::Dropped);
+            }
+        }
+    }
+}

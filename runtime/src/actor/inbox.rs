@@ -1,0 +1,335 @@
+//! What a mailbox holds: any message an actor handles, or the closed list it declares.
+
+use std::future::Future;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::actor::place::BoxFuture;
+use crate::actor::{Actor, Context, Handler};
+use crate::message::envelope::Parcel;
+use crate::message::reply::ErasedReply;
+use crate::message::{Envelope, Head, Message, Verdict, message_name};
+
+/// The kind of message a mailbox holds. Made by [`Open`] or [`inbox!`](crate::inbox!), not by hand.
+pub trait Inbox<A: Actor>: Parcel {
+    /// The messages it takes, by name; empty for [`Open`], which takes any.
+    const MESSAGES: &'static [fn() -> &'static str];
+
+    /// Delivers the message.
+    #[doc(hidden)]
+    fn run(self, actor: &mut A, cx: &mut Context<'_, A>) -> impl Future<Output = Verdict> + Send;
+}
+
+/// An inbox that takes messages of type `M`.
+pub trait Accepts<M: Message, A: Actor>: Inbox<A> {
+    /// Puts the envelope into the inbox's own form.
+    #[doc(hidden)]
+    fn wrap(envelope: Envelope<M>) -> Self;
+
+    /// The way back, for a message that was not delivered.
+    #[doc(hidden)]
+    fn unwrap(self) -> Option<Envelope<M>>;
+}
+
+// ---- open ----
+
+/// An inbox for any message the actor handles: nothing to declare, two allocations a message.
+pub struct Open<A: Actor>(Box<dyn Erased<A>>);
+
+trait Erased<A: Actor>: Send {
+    fn head(&self) -> &Head;
+    fn head_mut(&mut self) -> &mut Head;
+    fn name(&self) -> &'static str;
+    fn reply(&self) -> Option<ErasedReply>;
+    fn again(&self) -> Option<Open<A>>;
+    fn run<'a>(self: Box<Self>, actor: &'a mut A, cx: &'a mut Context<'_, A>) -> BoxFuture<'a, Verdict>;
+    fn into_any(self: Box<Self>) -> Box<dyn std::any::Any>;
+}
+
+impl<M: Message, A: Handler<M> + Actor<Inbox = Open<A>>> Erased<A> for Envelope<M> {
+    fn head(&self) -> &Head {
+        Parcel::head(self)
+    }
+    fn head_mut(&mut self) -> &mut Head {
+        Parcel::head_mut(self)
+    }
+    fn name(&self) -> &'static str {
+        message_name::<M>()
+    }
+    fn reply(&self) -> Option<ErasedReply> {
+        Parcel::reply(self)
+    }
+    fn again(&self) -> Option<Open<A>> {
+        Parcel::again(self).map(|twin| Open(Box::new(twin)))
+    }
+    fn run<'a>(self: Box<Self>, actor: &'a mut A, cx: &'a mut Context<'_, A>) -> BoxFuture<'a, Verdict> {
+        Box::pin(async move { Envelope::run(*self, actor, cx).await })
+    }
+    fn into_any(self: Box<Self>) -> Box<dyn std::any::Any> {
+        self
+    }
+}
+
+impl<A: Actor> Parcel for Open<A> {
+    fn head(&self) -> &Head {
+        self.0.head()
+    }
+    fn head_mut(&mut self) -> &mut Head {
+        self.0.head_mut()
+    }
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+    fn reply(&self) -> Option<ErasedReply> {
+        self.0.reply()
+    }
+    fn again(&self) -> Option<Self> {
+        self.0.again()
+    }
+}
+
+impl<A: Actor> Inbox<A> for Open<A> {
+    const MESSAGES: &'static [fn() -> &'static str] = &[];
+
+    async fn run(self, actor: &mut A, cx: &mut Context<'_, A>) -> Verdict {
+        self.0.run(actor, cx).await
+    }
+}
+
+impl<M: Message, A: Handler<M> + Actor<Inbox = Open<A>>> Accepts<M, A> for Open<A> {
+    fn wrap(envelope: Envelope<M>) -> Self {
+        Open(Box::new(envelope))
+    }
+    fn unwrap(self) -> Option<Envelope<M>> {
+        self.0.into_any().downcast().ok().map(|envelope| *envelope)
+    }
+}
+
+// ---- declared ----
+
+/// A message that can be stored: serde both ways, a stable [`Message::NAME`], a version.
+///
+/// ```
+/// use greenroom_runtime::{DurableMessage, Message};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct NewTicket { text: String }
+///
+/// impl Message for NewTicket {
+///     type Reply = u64;
+///     const NAME: Option<&'static str> = Some("new-ticket");
+/// }
+/// impl DurableMessage for NewTicket {}
+/// ```
+pub trait DurableMessage:
+    Message<Reply: Serialize + DeserializeOwned> + Serialize + DeserializeOwned
+{
+    /// Makes the message out of bytes that an older version wrote.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError::UnknownVersion`] (the default) names both versions.
+    fn upgrade(version: u16, _bytes: &[u8]) -> Result<Self, DecodeError> {
+        Err(DecodeError::UnknownVersion { name: message_name::<Self>(), stored: version, known: Self::VERSION })
+    }
+}
+
+/// Why stored bytes are no message of an inbox.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// The inbox lists no message of that name. Keep the type, or drain the actor before removing it.
+    #[error("this inbox takes no message `{name}` (version {version})")]
+    UnknownMessage {
+        /// Name of the stored message.
+        name: String,
+        /// Its version.
+        version: u16,
+    },
+    /// Nobody wrote how to get from the stored version to this program's.
+    #[error("the message `{name}` is stored as version {stored}, this program knows version {known}")]
+    UnknownVersion {
+        /// Name of the message.
+        name: &'static str,
+        /// Version of the stored bytes.
+        stored: u16,
+        /// Version of this program.
+        known: u16,
+    },
+    /// The bytes cannot be read as this message.
+    #[error("the stored message cannot be read")]
+    Bytes(#[from] rmp_serde::decode::Error),
+}
+
+/// A declared inbox whose messages can be stored and read back; made by `inbox!(durable …)`.
+pub trait DurableInbox: Sized {
+    /// Name and version of each message it takes.
+    const KNOWN: &'static [(&'static str, u16)];
+
+    /// Reads a message back.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`]; the bytes are untouched, so keep them.
+    fn decode(name: &str, version: u16, bytes: &[u8]) -> Result<Self, DecodeError>;
+
+    /// The bytes of the message, by field name.
+    ///
+    /// # Errors
+    ///
+    /// What serde says of a value that has no such form.
+    fn encode(&self) -> Result<Vec<u8>, rmp_serde::encode::Error>;
+}
+
+/// Reads one message, of this version or an older one. Called by code that [`inbox!`](crate::inbox!) writes.
+#[doc(hidden)]
+pub fn upgrade_from<M: DurableMessage>(version: u16, bytes: &[u8]) -> Result<M, DecodeError> {
+    if version == M::VERSION { Ok(rmp_serde::from_slice(bytes)?) } else { M::upgrade(version, bytes) }
+}
+
+/// Whether all names are there and differ. Called at compile time by [`inbox!`](crate::inbox!).
+#[doc(hidden)]
+pub const fn distinct(names: &[Option<&str>]) -> bool {
+    let mut i = 0;
+    while i < names.len() {
+        let Some(name) = names[i] else { return false };
+        let mut j = i + 1;
+        while j < names.len() {
+            if let Some(other) = names[j]
+                && same(name.as_bytes(), other.as_bytes())
+            {
+                return false;
+            }
+            j += 1;
+        }
+        i += 1;
+    }
+    true
+}
+
+const fn same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    let mut i = 0;
+    while i < a.len() {
+        if a[i] != b[i] {
+            return false;
+        }
+        i += 1;
+    }
+    true
+}
+
+/// Declares what an actor's mailbox takes, as an enum: no allocation per message, and a list for docs and metrics.
+///
+/// ```
+/// use greenroom_runtime::{Actor, Context, Failure, Handler, Message, inbox};
+///
+/// struct Desk;
+/// struct NewTicket(String);
+/// struct Close(u64);
+/// impl Message for NewTicket { type Reply = u64; }
+/// impl Message for Close { type Reply = (); }
+///
+/// inbox!(pub DeskInbox for Desk: NewTicket, Close);
+///
+/// impl Actor for Desk {
+///     type Args = ();
+///     type Inbox = DeskInbox;
+///     async fn start(_: &()) -> Result<Self, Failure> { Ok(Desk) }
+/// }
+/// impl Handler<NewTicket> for Desk {
+///     async fn handle(&mut self, _m: NewTicket, _cx: &mut Context<'_, Self>) -> Result<u64, Failure> { Ok(1) }
+/// }
+/// impl Handler<Close> for Desk {
+///     async fn handle(&mut self, _m: Close, _cx: &mut Context<'_, Self>) -> Result<(), Failure> { Ok(()) }
+/// }
+/// ```
+///
+/// `inbox!(durable pub DeskInbox for Desk: …)` asks more of the messages ([`DurableMessage`](crate::DurableMessage))
+/// and gives [`DurableInbox`](crate::DurableInbox): bytes and back. A message that is not listed does not compile;
+/// nor do two with one name. A message of a durable inbox comes again after a crash even without
+/// [`Message::again`](crate::Message::again), from its bytes.
+#[macro_export]
+macro_rules! inbox {
+    (durable $vis:vis $name:ident for $actor:ty : $($message:ident),+ $(,)?) => {
+        $crate::inbox!(@enum $vis $name for $actor : $($message),+);
+        const _: () = assert!(
+            $crate::distinct(&[$(<$message as $crate::Message>::NAME),+]),
+            "each message of a durable inbox needs a NAME of its own"
+        );
+        impl $crate::DurableInbox for $name {
+            const KNOWN: &'static [(&'static str, u16)] = &[$((
+                match <$message as $crate::Message>::NAME { Some(name) => name, None => "" },
+                <$message as $crate::Message>::VERSION,
+            )),+];
+            fn decode(name: &str, version: u16, bytes: &[u8]) -> Result<Self, $crate::DecodeError> {
+                $(if <$message as $crate::Message>::NAME == Some(name) {
+                    return Ok(Self::$message($crate::Envelope::restored(
+                        $crate::upgrade_from::<$message>(version, bytes)?,
+                    )));
+                })+
+                Err($crate::DecodeError::UnknownMessage { name: name.to_owned(), version })
+            }
+            fn encode(&self) -> Result<Vec<u8>, $crate::rmp_serde::encode::Error> {
+                match self { $(Self::$message(envelope) => $crate::rmp_serde::to_vec_named(envelope.message())),+ }
+            }
+        }
+        $crate::inbox!(@parcel $name : $($message),+ ; |envelope| $crate::again_from_bytes(envelope));
+    };
+    ($vis:vis $name:ident for $actor:ty : $($message:ident),+ $(,)?) => {
+        $crate::inbox!(@enum $vis $name for $actor : $($message),+);
+        $crate::inbox!(@parcel $name : $($message),+ ; |envelope| $crate::Parcel::again(envelope));
+    };
+    (@enum $vis:vis $name:ident for $actor:ty : $($message:ident),+) => {
+        /// What the mailbox takes.
+        $vis enum $name {
+            $(
+                #[doc(hidden)]
+                $message($crate::Envelope<$message>)
+            ),+
+        }
+        $(impl $crate::Accepts<$message, $actor> for $name {
+            fn wrap(envelope: $crate::Envelope<$message>) -> Self { Self::$message(envelope) }
+            fn unwrap(self) -> Option<$crate::Envelope<$message>> {
+                #[allow(unreachable_patterns, reason = "an inbox of one message has one variant")]
+                match self { Self::$message(envelope) => Some(envelope), _ => None }
+            }
+        })+
+        impl $crate::Inbox<$actor> for $name {
+            const MESSAGES: &'static [fn() -> &'static str] = &[$($crate::message_name::<$message>),+];
+            async fn run(self, actor: &mut $actor, cx: &mut $crate::Context<'_, $actor>) -> $crate::Verdict {
+                match self { $(Self::$message(envelope) => envelope.run(actor, cx).await),+ }
+            }
+        }
+    };
+    (@parcel $name:ident : $($message:ident),+ ; |$envelope:ident| $again:expr) => {
+        impl $crate::Parcel for $name {
+            fn head(&self) -> &$crate::Head { match self { $(Self::$message(e) => $crate::Parcel::head(e)),+ } }
+            fn head_mut(&mut self) -> &mut $crate::Head {
+                match self { $(Self::$message(e) => $crate::Parcel::head_mut(e)),+ }
+            }
+            fn name(&self) -> &'static str { match self { $(Self::$message(e) => $crate::Parcel::name(e)),+ } }
+            fn reply(&self) -> Option<$crate::ErasedReply> {
+                match self { $(Self::$message(e) => $crate::Parcel::reply(e)),+ }
+            }
+            fn again(&self) -> Option<Self> {
+                match self { $(Self::$message($envelope) => $again.map(Self::$message)),+ }
+            }
+        }
+    };
+}
+
+/// The copy of a durable message: the author's own, or one made of its bytes.
+#[doc(hidden)]
+pub fn again_from_bytes<M: DurableMessage>(envelope: &Envelope<M>) -> Option<Envelope<M>> {
+    let message = envelope.message();
+    let again = message.again().or_else(|| {
+        let bytes = rmp_serde::to_vec_named(message).ok()?;
+        rmp_serde::from_slice(&bytes).ok()
+    })?;
+    Some(envelope.twin(again))
+}

@@ -1,0 +1,358 @@
+//! One life of an actor: start, then take, handle, commit, release, until something ends it.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+
+use crate::actor::context::Scope;
+use crate::actor::durable::Journal;
+use crate::actor::place::Seat;
+use crate::actor::{Actor, Cell, Context, ExitPhase, ExitReason, Inbox, Incarnation, Running};
+use crate::mailbox::lanes::{ControlLane, Raised};
+use crate::mailbox::queue::Next;
+use crate::mailbox::{DeadLetterReason, Letter};
+use crate::message::envelope::{Parcel, Verdict, caught};
+use crate::message::reply::refusal;
+use crate::message::{Failure, FailureClass, Head, NoReply};
+use crate::store::{CommitError, StoreError};
+
+/// One life. Dropped before [`live`](Life::live) is through, it records a kill.
+pub(crate) struct Life<A: Actor> {
+    cell: Arc<Cell<A>>,
+    incarnation: Incarnation,
+    control: Arc<ControlLane>,
+    phase: ExitPhase,
+    done: bool,
+}
+
+/// Why the loop goes on or ends.
+enum After {
+    Next,
+    End(ExitReason),
+}
+
+impl<A: Actor> Life<A> {
+    pub(crate) fn new(cell: Arc<Cell<A>>, incarnation: Incarnation, control: Arc<ControlLane>) -> Self {
+        Life { cell, incarnation, control, phase: ExitPhase::Start, done: false }
+    }
+
+    pub(crate) async fn live(mut self) {
+        let reason = match self.start().await {
+            Ok((actor, journal)) => {
+                self.cell.core.started(self.incarnation);
+                self.run(actor, journal).await
+            }
+            Err(reason) => reason,
+        };
+        self.finish(reason);
+    }
+
+    fn finish(&mut self, reason: ExitReason) {
+        if !std::mem::replace(&mut self.done, true) {
+            self.cell.end(self.incarnation, reason);
+        }
+    }
+
+    fn running(&self) -> Running {
+        Running::new(self.cell.core.clone(), self.incarnation)
+    }
+
+    // ---- start ----
+
+    async fn start(&mut self) -> Result<(A, Option<Journal>), ExitReason> {
+        let cell = self.cell.clone();
+        let limit = cell.settings.start_within;
+        let clock = cell.core.world.clock;
+        let begin = async {
+            match &cell.durability {
+                Some(durability) => durability.begin(&cell).await.map(|(actor, journal)| (actor, Some(journal))),
+                None => A::start(&cell.args).await.map(|actor| (actor, None)),
+            }
+        };
+        let served = {
+            let begin = pin!(begin);
+            let started = pin!(clock.within(limit, caught(self.running(), begin)));
+            self.serve(started, Raised::Stop).await
+        };
+        let phase = ExitPhase::Start;
+        match served {
+            Some(Some(Ok(Ok(begun)))) => Ok(begun),
+            Some(Some(Ok(Err(failure)))) => Err(ExitReason::Failed { phase, failure }),
+            Some(Some(Err(text))) => Err(ExitReason::Panicked { phase, text: text.into() }),
+            Some(None) => Err(ExitReason::StartTimedOut),
+            None => Err(self.cut(phase)),
+        }
+    }
+
+    /// How an incarnation ends that was cut by its control lane.
+    fn cut(&self, phase: ExitPhase) -> ExitReason {
+        match self.control.raised() {
+            Raised::Kill => ExitReason::Killed { phase },
+            _ => ExitReason::Shutdown,
+        }
+    }
+
+    // ---- the loop ----
+
+    async fn run(&mut self, mut actor: A, mut journal: Option<Journal>) -> ExitReason {
+        let cell = self.cell.clone();
+        let scope = Scope::default();
+        let reason = loop {
+            self.phase = ExitPhase::Idle;
+            match self.control.raised() {
+                Raised::Nothing | Raised::Drain => {}
+                Raised::Leave => break ExitReason::Normal,
+                Raised::Stop => break ExitReason::Shutdown,
+                Raised::Kill => break ExitReason::Killed { phase: ExitPhase::Idle },
+            }
+            let parcel = match cell.mailbox.next(self.incarnation.0) {
+                Next::Message(parcel) => parcel,
+                Next::Empty if self.control.raised() == Raised::Drain => break ExitReason::Normal,
+                Next::Empty => {
+                    self.wait_for_mail().await;
+                    continue;
+                }
+                Next::Fenced => break ExitReason::Unresponsive,
+            };
+            self.phase = ExitPhase::Handle;
+            match self.deliver(&mut actor, &mut journal, &scope, parcel).await {
+                After::Next => {}
+                After::End(reason) => {
+                    // What the author's state holds goes before the place counts as vacant.
+                    scope.abort();
+                    drop_quietly(actor);
+                    return reason;
+                }
+            }
+            // The executor's turn, now and then, for an actor whose mail never runs dry.
+            tokio::task::coop::consume_budget().await;
+        };
+        // Nothing is in hand any more: the last message was handled.
+        drop(cell.mailbox.take_hand(self.incarnation.0));
+        scope.abort();
+        if !matches!(reason, ExitReason::Killed { .. } | ExitReason::Unresponsive) {
+            self.leave(&mut actor, &mut journal, &reason).await;
+        }
+        drop_quietly(actor);
+        reason
+    }
+
+    async fn wait_for_mail(&self) {
+        poll_fn(|context| {
+            self.control.register(context.waker());
+            if self.control.raised() != Raised::Nothing {
+                return Poll::Ready(());
+            }
+            self.cell.mailbox.register_reader(context.waker())
+        })
+        .await;
+    }
+
+    /// The orderly end: the author's hook, then what a sparing snapshot policy has not stored yet.
+    async fn leave(&mut self, actor: &mut A, journal: &mut Option<Journal>, reason: &ExitReason) {
+        self.phase = ExitPhase::Stop;
+        let ended = {
+            let hook = pin!(actor.stopping(reason));
+            let hook = pin!(caught(self.running(), hook));
+            self.serve(hook, Raised::Kill).await
+        };
+        if let Some(Err(text)) = ended {
+            tracing::warn!(actor = %self.cell.core.path, %text, "the stopping hook panicked");
+            return;
+        }
+        if ended.is_some()
+            && let (Some(durability), Some(journal)) = (&self.cell.durability, journal)
+            && let Err(error) = durability.flush(&self.cell, actor, journal).await
+        {
+            tracing::error!(actor = %self.cell.core.path, %error, "the last snapshot could not be stored");
+        }
+    }
+
+    // ---- one message ----
+
+    async fn deliver(
+        &mut self,
+        actor: &mut A,
+        journal: &mut Option<Journal>,
+        scope: &Scope,
+        parcel: A::Inbox,
+    ) -> After {
+        let cell = self.cell.clone();
+        let name = parcel.name();
+        let head = parcel.head().clone();
+        let bound = cell.settings.redeliveries;
+        if head.tries < bound
+            && let Ok(Some(again)) =
+                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| parcel.again()))
+        {
+            cell.mailbox.keep_copy(self.incarnation.0, again);
+        }
+        let mut cx = Context::new(&cell, self.incarnation, &self.control, scope, journal.as_mut(), head.clone());
+        let span = tracing::trace_span!("actor.handle", actor = %cell.core.path, message_type = name, message_id = head.id.0);
+        let verdict = {
+            let handled = pin!(tracing::Instrument::instrument(parcel.run(actor, &mut cx), span));
+            self.serve(handled, Raised::Kill).await
+        };
+        drop(cx); // with the sends it held back, if they did not leave
+        let Some(verdict) = verdict else { return After::End(self.cut(ExitPhase::Handle)) };
+        let phase = ExitPhase::Handle;
+        match verdict {
+            Verdict::Done => {
+                cell.core.metrics.handled.increment(1);
+                After::Next
+            }
+            Verdict::Expired => {
+                self.done_with(name, &head, DeadLetterReason::Expired);
+                After::Next
+            }
+            Verdict::Panicked(text) => After::End(ExitReason::Panicked { phase, text: text.into() }),
+            Verdict::Failed(failure) if failure.class() == FailureClass::Bug => {
+                After::End(ExitReason::Failed { phase, failure })
+            }
+            Verdict::Failed(failure) => self.failed(actor, journal, name, &head, failure).await,
+            // A state too large to store is the handler's doing, not the store's.
+            Verdict::Unstored(CommitError::Store(error)) if !error.is_final() => {
+                self.failed(actor, journal, name, &head, Failure::exhausted(error)).await
+            }
+            Verdict::Unstored(error) => self.unstored(name, &head, error).await,
+        }
+    }
+
+    /// A failure that is no bug: the incarnation lives on.
+    async fn failed(
+        &mut self,
+        actor: &mut A,
+        journal: &mut Option<Journal>,
+        name: &'static str,
+        head: &Head,
+        failure: Failure,
+    ) -> After {
+        let cell = self.cell.clone();
+        cell.core.metrics.failure(&cell.core.world.telemetry, failure.class());
+        if let (Some(durability), Some(journal)) = (&cell.durability, journal) {
+            // The state of before the message: what the handler changed is thrown away with the state in memory.
+            match durability.reload(&cell).await {
+                Ok((before, fresh)) => {
+                    drop_quietly(std::mem::replace(actor, before));
+                    *journal = fresh;
+                }
+                Err(failure) => return After::End(ExitReason::Failed { phase: ExitPhase::Handle, failure }),
+            }
+            if failure.class() == FailureClass::External && self.retry(head).await {
+                return After::Next;
+            }
+        }
+        let asker = cell.mailbox.reply_in_hand(self.incarnation.0).filter(|reply| reply.is_open());
+        match asker {
+            Some(asker) if failure.class() != FailureClass::Exhausted => asker.fail(refusal(failure)),
+            asker => {
+                let reason = match failure.class() {
+                    FailureClass::Exhausted => DeadLetterReason::Exhausted(failure.clone()),
+                    FailureClass::Cancelled => DeadLetterReason::Cut,
+                    _ => DeadLetterReason::Failed(failure.clone()),
+                };
+                self.done_with(name, head, reason);
+                if let Some(asker) = asker {
+                    asker.fail(refusal(failure));
+                }
+            }
+        }
+        After::Next
+    }
+
+    /// Lays the message of a durable actor back in front and waits out the backoff. `false`: it had its tries.
+    async fn retry(&mut self, head: &Head) -> bool {
+        let cell = self.cell.clone();
+        let Some(hand) = cell.mailbox.take_hand(self.incarnation.0) else { return true };
+        let world = &cell.core.world;
+        let Some(again) = hand.again else {
+            cell.mailbox.return_hand(self.incarnation.0, hand);
+            return false;
+        };
+        cell.mailbox.put_back(again, hand.id, hand.tries + 1);
+        let delay = world.config.external_backoff.delay(head.tries, world.random());
+        tracing::debug!(actor = %cell.core.path, ?delay, "an external failure; the message keeps its place");
+        let pause = pin!(world.clock.sleep(delay));
+        // A stop in the pause leaves the message in its place.
+        let _paused: Option<()> = self.serve(pause, Raised::Stop).await;
+        true
+    }
+
+    /// The state could not be stored: nothing of this message happened.
+    async fn unstored(&mut self, name: &'static str, head: &Head, error: CommitError) -> After {
+        let cell = self.cell.clone();
+        let cause = match error {
+            CommitError::Stale { .. } => return After::End(ExitReason::Unresponsive),
+            CommitError::Store(error) => error,
+            CommitError::Unavailable => StoreError::Closed,
+        };
+        cell.core.world.store_failed(&cause);
+        if let Some(asker) = cell.mailbox.reply_in_hand(self.incarnation.0) {
+            asker.fail(NoReply::StoreUnavailable(cause.clone()));
+        }
+        self.done_with(name, head, DeadLetterReason::Unstored);
+        // The state in memory is not the stored one any more, and the store is closed until the process opens it
+        // anew: from here on this life only says no.
+        loop {
+            match self.control.raised() {
+                Raised::Nothing | Raised::Leave => {}
+                Raised::Drain | Raised::Stop => return After::End(ExitReason::Shutdown),
+                Raised::Kill => return After::End(ExitReason::Killed { phase: ExitPhase::Idle }),
+            }
+            match cell.mailbox.next(self.incarnation.0) {
+                Next::Message(parcel) => {
+                    let answer = NoReply::StoreUnavailable(cause.clone());
+                    cell.bury(parcel, DeadLetterReason::Unstored, answer);
+                }
+                Next::Empty => self.wait_for_mail().await,
+                Next::Fenced => return After::End(ExitReason::Unresponsive),
+            }
+        }
+    }
+
+    fn done_with(&self, name: &'static str, head: &Head, reason: DeadLetterReason) {
+        let core = &self.cell.core;
+        core.dead_letter(Letter {
+            to: core.path.clone(),
+            message: name,
+            id: head.id,
+            sender: head.sender.clone(),
+            tries: head.tries,
+            reason,
+        });
+    }
+
+    /// Polls `work` and serves the control lane meanwhile. `None`: cut, because `limit` or more was raised.
+    ///
+    /// Costs nothing while the work does not wait. A handler hears a stop through its token and is cut by the kill
+    /// that follows when its patience is over.
+    async fn serve<F: Future>(&self, mut work: Pin<&mut F>, limit: Raised) -> Option<F::Output> {
+        poll_fn(|context| {
+            if let Poll::Ready(output) = work.as_mut().poll(context) {
+                return Poll::Ready(Some(output));
+            }
+            self.control.register(context.waker());
+            self.cell.mailbox.reader_waits();
+            if self.control.raised() >= limit && !self.control.is_shielded() {
+                return Poll::Ready(None);
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+impl<A: Actor> Drop for Life<A> {
+    fn drop(&mut self) {
+        let phase = self.phase;
+        self.finish(ExitReason::Killed { phase });
+    }
+}
+
+/// Drops an author's value; a panic in its `Drop` must not keep the incarnation from being recorded as ended.
+fn drop_quietly<T>(value: T) {
+    if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(value))).is_err() {
+        tracing::warn!("dropping an actor's state panicked");
+    }
+}

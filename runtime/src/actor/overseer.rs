@@ -1,0 +1,302 @@
+//! The seam for supervisors: an actor that hears messages and the exits of its children, and is woken by its control
+//! lane between them. The crate `greenroom-supervision` implements it; so does the root of a runtime.
+
+use std::any::Any;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
+
+use crate::actor::place::BoxFuture;
+use crate::actor::ractor_bridge::{Knock, launch_shell};
+use crate::actor::{
+    CellCore, ChildExit, ExitPhase, ExitReason, InHand, Incarnation, LaunchError, Link, Place, PlaceSpec, Seat,
+};
+use crate::address::ActorPath;
+use crate::mailbox::StopToken;
+use crate::mailbox::lanes::{ControlLane, Raised};
+use crate::message::envelope::panic_text;
+use crate::runtime::{Runtime, SpawnError};
+use crate::sync::lock;
+
+/// What an overseer does next.
+#[derive(Clone, Debug)]
+pub enum Flow {
+    /// Goes on.
+    Stay,
+    /// Ends with this reason. Its children were brought down by it before, or are killed now.
+    Leave(ExitReason),
+}
+
+/// Something that starts children and hears how they end.
+///
+/// One call at a time. While a call waits, a kill cuts it at its `.await`; a stop is seen through
+/// [`OverseerContext::stopping`] and, between calls, by [`on_stop`](Overseer::on_stop).
+pub trait Overseer: Send + Sized + 'static {
+    /// What it can be asked. At most 1,024 wait at a time.
+    type Message: Send + 'static;
+
+    /// Starts the children. The place counts as started when this returns [`Flow::Stay`].
+    fn begin(&mut self, cx: &OverseerContext) -> impl Future<Output = Flow> + Send;
+
+    /// Handles one message.
+    fn on_message(&mut self, message: Self::Message, cx: &OverseerContext) -> impl Future<Output = Flow> + Send;
+
+    /// Hears the end of one incarnation of a child that was launched under [`OverseerContext::link`]. Ends that it
+    /// brought about itself come as well.
+    fn on_child_exit(&mut self, exit: ChildExit, cx: &OverseerContext) -> impl Future<Output = Flow> + Send;
+
+    /// Brings everything down in order, and returns the reason to end with.
+    fn on_stop(&mut self, cx: &OverseerContext) -> impl Future<Output = ExitReason> + Send;
+}
+
+/// What an overseer can reach.
+#[derive(Debug)]
+pub struct OverseerContext {
+    path: ActorPath,
+    runtime: Runtime,
+    link: Link,
+    stop: StopToken,
+}
+
+impl OverseerContext {
+    /// Its own path, under which its children live.
+    pub fn path(&self) -> &ActorPath {
+        &self.path
+    }
+
+    /// The runtime it lives in.
+    pub fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    /// Where children are linked.
+    pub fn link(&self) -> &Link {
+        &self.link
+    }
+
+    /// Waits until it is asked to stop.
+    ///
+    /// # Cancel safety
+    ///
+    /// May be dropped and called again.
+    pub async fn stopping(&self) {
+        self.stop.fired().await;
+    }
+
+    /// Whether it was asked to stop.
+    pub fn is_stopping(&self) -> bool {
+        self.stop.is_fired()
+    }
+}
+
+pub(crate) struct Post<M>(pub(crate) M);
+
+/// The cell of an overseer: lasting, like an actor's, but without a mailbox of its own.
+pub(crate) struct OverseerCell<O: Overseer> {
+    pub(crate) core: Arc<CellCore>,
+    build: Box<dyn Fn() -> O + Send + Sync>,
+    knock: Mutex<Option<Knock<O::Message>>>,
+    /// Whether it is the root of its runtime, which has no place in the directory.
+    is_root: bool,
+}
+
+impl<O: Overseer> Seat for OverseerCell<O> {
+    fn core(&self) -> &Arc<CellCore> {
+        &self.core
+    }
+    fn launch<'a>(self: Arc<Self>, under: &'a Link) -> BoxFuture<'a, Result<Incarnation, LaunchError>> {
+        Box::pin(launch_shell(self, Some(under)))
+    }
+    fn end(&self, incarnation: Incarnation, reason: ExitReason) {
+        self.core.ended(incarnation, &reason);
+    }
+    fn close(&self) {
+        lock(&self.knock).take();
+    }
+    fn drain(&self) {
+        self.core.raise(Raised::Stop);
+    }
+    fn waiting(&self) -> (usize, usize) {
+        (0, 0)
+    }
+    fn in_hand(&self) -> Option<InHand> {
+        None
+    }
+    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+}
+
+/// One life of an overseer. Dropped without [`finish`](ShellLife::finish), it records a kill or a panic.
+pub(crate) struct ShellLife<O: Overseer> {
+    cell: Arc<OverseerCell<O>>,
+    overseer: O,
+    incarnation: Incarnation,
+    control: Arc<ControlLane>,
+    context: Option<OverseerContext>,
+    done: bool,
+}
+
+impl<O: Overseer> ShellLife<O> {
+    pub(crate) fn new(cell: Arc<OverseerCell<O>>, incarnation: Incarnation, control: Arc<ControlLane>) -> Self {
+        let overseer = (cell.build)();
+        ShellLife { cell, overseer, incarnation, control, context: None, done: false }
+    }
+
+    pub(crate) async fn begin(&mut self, link: Link) -> Flow {
+        let core = &self.cell.core;
+        let runtime = Runtime::guest(core.world.clone());
+        let stop = self.control.token();
+        let context = self.context.insert(OverseerContext { path: core.path.clone(), runtime, link, stop });
+        let flow = cut_by_kill(&self.control, pin!(self.overseer.begin(context))).await;
+        if matches!(flow, Flow::Stay) {
+            core.started(self.incarnation);
+        }
+        flow
+    }
+
+    pub(crate) async fn on_message(&mut self, message: O::Message) -> Flow {
+        let Some(context) = &self.context else { return Flow::Stay };
+        cut_by_kill(&self.control, pin!(self.overseer.on_message(message, context))).await
+    }
+
+    pub(crate) async fn on_child_exit(&mut self, exit: ChildExit) -> Flow {
+        let Some(context) = &self.context else { return Flow::Stay };
+        cut_by_kill(&self.control, pin!(self.overseer.on_child_exit(exit, context))).await
+    }
+
+    pub(crate) async fn on_control(&mut self) -> Flow {
+        let Some(context) = &self.context else { return Flow::Stay };
+        if self.done || self.control.raised() < Raised::Stop {
+            return Flow::Stay;
+        }
+        let stop = pin!(async { Flow::Leave(self.overseer.on_stop(context).await) });
+        cut_by_kill(&self.control, stop).await
+    }
+
+    pub(crate) fn reach(&self, knock: Knock<O::Message>) {
+        *lock(&self.cell.knock) = Some(knock);
+    }
+
+    /// Between two calls it is the knock that hears the control lane.
+    pub(crate) fn rest(&self) {
+        let Some(knock) = lock(&self.cell.knock).clone() else { return };
+        let waker = Waker::from(Arc::new(knock));
+        self.control.register(&waker);
+        if self.control.raised() >= Raised::Stop {
+            waker.wake();
+        }
+    }
+
+    pub(crate) fn finish(&mut self, reason: ExitReason) {
+        if !std::mem::replace(&mut self.done, true) {
+            self.cell.end(self.incarnation, reason);
+        }
+    }
+}
+
+impl<O: Overseer> Drop for ShellLife<O> {
+    fn drop(&mut self) {
+        self.finish(ExitReason::Killed { phase: ExitPhase::Idle });
+        if self.cell.is_root {
+            self.cell.core.closed();
+        }
+    }
+}
+
+/// Polls an overseer until it is done, panics, or is killed.
+async fn cut_by_kill<F: Future<Output = Flow>>(control: &ControlLane, mut call: Pin<&mut F>) -> Flow {
+    poll_fn(|context| {
+        match catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(context))) {
+            Ok(Poll::Ready(flow)) => return Poll::Ready(flow),
+            Ok(Poll::Pending) => {}
+            Err(payload) => {
+                let text = panic_text(&*payload).into();
+                let reason = ExitReason::Panicked { phase: ExitPhase::Handle, text };
+                return Poll::Ready(Flow::Leave(reason));
+            }
+        }
+        control.register(context.waker());
+        if control.raised() == Raised::Kill {
+            return Poll::Ready(Flow::Leave(ExitReason::Killed { phase: ExitPhase::Handle }));
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// Reaches an overseer across its restarts. Cloning is one reference count.
+pub struct OverseerRef<O: Overseer> {
+    cell: Arc<OverseerCell<O>>,
+}
+
+impl<O: Overseer> Clone for OverseerRef<O> {
+    fn clone(&self) -> Self {
+        OverseerRef { cell: self.cell.clone() }
+    }
+}
+
+impl<O: Overseer> std::fmt::Debug for OverseerRef<O> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "OverseerRef({})", self.cell.core.path)
+    }
+}
+
+impl<O: Overseer> OverseerRef<O> {
+    /// Its place in the tree.
+    pub fn place(&self) -> Place {
+        Place(self.cell.clone())
+    }
+
+    /// Hands it a message. Never waits.
+    ///
+    /// # Errors
+    ///
+    /// The message comes back when no incarnation runs, or too many messages wait.
+    pub fn post(&self, message: O::Message) -> Result<(), O::Message> {
+        let knock = lock(&self.cell.knock).clone();
+        match knock {
+            Some(knock) => knock.post(message),
+            None => Err(message),
+        }
+    }
+
+    /// The overseer behind a place, if it is an `O`.
+    pub fn of(place: &Place) -> Option<Self> {
+        place.0.clone().as_any().downcast::<OverseerCell<O>>().ok().map(|cell| OverseerRef { cell })
+    }
+
+    /// A spec for a place where an `O` lives; `build` makes it anew for each life.
+    pub fn spec(name: impl Into<String>, build: impl Fn() -> O + Clone + Send + Sync + 'static) -> PlaceSpec {
+        PlaceSpec::new(name.into(), move |runtime, path| {
+            let build = build.clone();
+            let world = runtime.world();
+            world.directory.claim_or_insert::<OverseerCell<O>>(&path, || {
+                Arc::new(Self::cell(world, path.clone(), false, build))
+            })
+        })
+    }
+
+    fn cell(
+        world: &Arc<crate::runtime::World>,
+        path: ActorPath,
+        is_root: bool,
+        build: impl Fn() -> O + Send + Sync + 'static,
+    ) -> OverseerCell<O> {
+        let core = CellCore::new(world.clone(), path, crate::message::short_type_name::<O>(), false);
+        OverseerCell { core, build: Box::new(build), knock: Mutex::new(None), is_root }
+    }
+
+    /// Launches the root of a runtime: linked under nobody, not in the directory.
+    pub(crate) async fn root(
+        world: &Arc<crate::runtime::World>,
+        path: ActorPath,
+        build: impl Fn() -> O + Send + Sync + 'static,
+    ) -> Result<(Self, Incarnation), SpawnError> {
+        let cell = Arc::new(Self::cell(world, path, true, build));
+        let incarnation = launch_shell(cell.clone(), None).await?;
+        Ok((OverseerRef { cell }, incarnation))
+    }
+}

@@ -1,0 +1,296 @@
+//! A place in the tree without its type: what a supervisor and the runtime need of every cell.
+
+use std::any::Any;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::actor::{CellCore, ExitPhase, ExitReason, LifeState};
+use crate::address::{ActorPath, Epoch};
+use crate::events::RuntimeEvent;
+use crate::mailbox::lanes::Raised;
+use crate::message::MessageId;
+use crate::runtime::{Runtime, SpawnError};
+
+pub use crate::actor::ractor_bridge::Link;
+
+/// The number of one life of one actor, unique within its runtime. [`Epoch`] is the number within the actor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Incarnation(pub u64);
+
+/// The end of one incarnation, as its supervisor hears it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ChildExit {
+    /// Which place.
+    pub path: ActorPath,
+    /// Which life there.
+    pub incarnation: Incarnation,
+    /// How it ended.
+    pub reason: ExitReason,
+}
+
+/// Why an incarnation could not even be spawned.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LaunchError {
+    /// The place was deleted.
+    #[error("{0} is closed")]
+    Closed(ActorPath),
+    /// The place has an incarnation already.
+    #[error("{0} has an incarnation already")]
+    Occupied(ActorPath),
+    /// The task could not be spawned: the supervisor itself is ending.
+    #[error("{0} could not be spawned: its supervisor is ending")]
+    SupervisorEnding(ActorPath),
+}
+
+/// What a message is doing in an actor's hand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InHand {
+    /// The name of its type.
+    pub message: &'static str,
+    /// Its number.
+    pub id: MessageId,
+    /// How often a handler fell over it before.
+    pub tries: u32,
+}
+
+/// What one look at an actor shows. Taken from the cell, so it never waits for the actor.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Observation {
+    /// Where it lives.
+    pub path: ActorPath,
+    /// The Rust type.
+    pub type_name: &'static str,
+    /// Where it is in its life.
+    pub state: LifeState,
+    /// Which life.
+    pub epoch: Epoch,
+    /// Messages waiting, places promised to senders included.
+    pub waiting: usize,
+    /// The bound of `waiting`.
+    pub capacity: usize,
+    /// The message being handled.
+    pub in_hand: Option<InHand>,
+    /// Lives after the first.
+    pub restarts: u64,
+    /// How the last life ended, if one did.
+    pub last_exit: Option<ExitReason>,
+}
+
+pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The side of a cell that has no message type.
+pub(crate) trait Seat: Send + Sync + 'static {
+    fn core(&self) -> &Arc<CellCore>;
+    fn launch<'a>(self: Arc<Self>, under: &'a Link) -> BoxFuture<'a, Result<Incarnation, LaunchError>>;
+    /// Ends an incarnation from outside: fences it and settles the message it had in hand. Without effect if it has
+    /// ended already.
+    fn end(&self, incarnation: Incarnation, reason: ExitReason);
+    fn close(&self);
+    fn drain(&self);
+    fn waiting(&self) -> (usize, usize);
+    fn in_hand(&self) -> Option<InHand>;
+    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+}
+
+/// A place in the tree: launched, brought down and closed by its supervisor. Cloning is one reference count.
+#[derive(Clone)]
+pub struct Place(pub(crate) Arc<dyn Seat>);
+
+impl Place {
+    /// Where it is.
+    pub fn path(&self) -> &ActorPath {
+        &self.0.core().path
+    }
+
+    /// Where it is in its life.
+    pub fn state(&self) -> LifeState {
+        self.0.core().state()
+    }
+
+    /// A look at it, without waiting for it.
+    pub fn observe(&self) -> Observation {
+        let core = self.0.core();
+        let (waiting, capacity) = self.0.waiting();
+        Observation {
+            path: core.path.clone(),
+            type_name: core.type_name,
+            state: core.state(),
+            epoch: core.epoch(),
+            waiting,
+            capacity,
+            in_hand: self.0.in_hand(),
+            restarts: core.restarts(),
+            last_exit: core.last_exit(),
+        }
+    }
+
+    /// Spawns the next incarnation, linked under a supervisor. Returns as soon as it is spawned; its `start` runs in
+    /// its own task: see [`started`](Place::started).
+    ///
+    /// # Errors
+    ///
+    /// [`LaunchError`]; nothing was spawned.
+    pub async fn launch(&self, under: &Link) -> Result<Incarnation, LaunchError> {
+        self.0.clone().launch(under).await
+    }
+
+    /// Waits until `incarnation` has started.
+    ///
+    /// # Errors
+    ///
+    /// How it ended, if it ended instead.
+    ///
+    /// # Cancel safety
+    ///
+    /// May be dropped and called again.
+    pub async fn started(&self, incarnation: Incarnation) -> Result<(), ExitReason> {
+        self.0.core().wait_started(incarnation).await
+    }
+
+    /// Waits until `incarnation` has ended.
+    ///
+    /// # Cancel safety
+    ///
+    /// May be dropped and called again.
+    pub async fn ended(&self, incarnation: Incarnation) -> ExitReason {
+        self.0.core().wait_ended(incarnation).await
+    }
+
+    /// Brings the running incarnation down and says how it ended; `None` if there was none.
+    ///
+    /// Asks it to stop and waits for `patience` (`None`: for ever; zero: kills at once), then kills it and waits for
+    /// the kill grace of the runtime (1 s), then fences it as [`ExitReason::Unresponsive`] and reports its path.
+    ///
+    /// # Cancel safety
+    ///
+    /// What was raised stays raised; call it again to wait for the end.
+    pub async fn bring_down(&self, patience: Option<Duration>) -> Option<ExitReason> {
+        let core = self.0.core();
+        let clock = core.world.clock;
+        let incarnation = core.occupant()?;
+        let ended = || core.wait_ended(incarnation);
+        if patience != Some(Duration::ZERO) {
+            core.raise(Raised::Stop);
+            match patience {
+                None => return Some(ended().await),
+                Some(patience) => {
+                    if let Some(reason) = clock.within(patience, ended()).await {
+                        return Some(reason);
+                    }
+                }
+            }
+        }
+        core.raise(Raised::Kill);
+        if let Some(reason) = clock.within(core.world.config.kill_grace, ended()).await {
+            return Some(reason);
+        }
+        self.fence(incarnation);
+        Some(core.exit_of(incarnation).unwrap_or(ExitReason::Unresponsive))
+    }
+
+    /// Declares `incarnation` down although its task still runs: what it sends, answers or stores from now on is
+    /// refused.
+    fn fence(&self, incarnation: Incarnation) {
+        let core = self.0.core();
+        tracing::error!(actor = %core.path, "an actor blocks its thread; it was fenced");
+        core.world.publish(RuntimeEvent::Unresponsive { path: core.path.clone(), epoch: core.epoch() });
+        self.0.end(incarnation, ExitReason::Unresponsive);
+    }
+
+    /// Kills the running incarnation at its next `.await`, without waiting.
+    pub fn kill(&self) {
+        self.0.core().raise(Raised::Kill);
+    }
+
+    /// Lets it handle what waits, refuses what comes, and then end normally.
+    pub fn drain(&self) {
+        self.0.drain();
+    }
+
+    /// Deletes the place, and those below it: what waits goes to dead letters, references answer `Gone`. A running
+    /// incarnation is killed; bring it down before if it should end in order.
+    pub fn close(&self) {
+        let core = self.0.core().clone();
+        for below in core.world.directory.below(&core.path).into_iter().rev() {
+            below.close_alone();
+        }
+        self.close_alone();
+    }
+
+    fn close_alone(&self) {
+        let core = self.0.core();
+        core.world.directory.remove(&core.path, core.id);
+        if let Some(incarnation) = core.occupant() {
+            core.raise(Raised::Kill);
+            self.0.end(incarnation, ExitReason::Killed { phase: ExitPhase::Handle });
+        }
+        self.0.close();
+        core.closed();
+    }
+
+    /// Waits until the place is deleted, and says how its last incarnation ended. Ready at once if it is.
+    ///
+    /// # Cancel safety
+    ///
+    /// May be dropped and called again.
+    pub async fn closed(&self) -> Option<ExitReason> {
+        self.0.core().wait_closed().await
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Place({}, {:?})", self.path(), self.state())
+    }
+}
+
+type Make = dyn Fn(&Runtime, ActorPath) -> Result<Place, SpawnError> + Send + Sync;
+
+/// How to make a place: a name and what lives there. A supervisor's child spec wraps one.
+#[derive(Clone)]
+pub struct PlaceSpec {
+    name: String,
+    make: Arc<Make>,
+}
+
+impl PlaceSpec {
+    pub(crate) fn new(
+        name: String,
+        make: impl Fn(&Runtime, ActorPath) -> Result<Place, SpawnError> + Send + Sync + 'static,
+    ) -> Self {
+        PlaceSpec { name, make: Arc::new(make) }
+    }
+
+    /// The last segment of the path it gets.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Makes the place under `parent`, or claims the one that is there with its mailbox: that of an earlier life of
+    /// the same supervisor.
+    ///
+    /// # Errors
+    ///
+    /// [`SpawnError::Path`], [`SpawnError::Taken`] when somebody else's place is there,
+    /// [`SpawnError::WrongType`] when another type lived there before.
+    pub fn place(&self, runtime: &Runtime, parent: Option<&ActorPath>) -> Result<Place, SpawnError> {
+        let path = match parent {
+            Some(parent) => parent.child(&self.name)?,
+            None => ActorPath::parse(&self.name)?,
+        };
+        (self.make)(runtime, path)
+    }
+}
+
+impl fmt::Debug for PlaceSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PlaceSpec({})", self.name)
+    }
+}

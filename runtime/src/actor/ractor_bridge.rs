@@ -1,0 +1,253 @@
+//! The one file that names ractor. It gives tasks, links, supervision events and kill; all else is ours.
+//!
+//! A *worker* runs one incarnation of a cell as one long ractor handler. A *shell* is a plain ractor actor that runs
+//! an [`Overseer`]: it hears messages and the exits of the children linked under it.
+
+use std::collections::HashMap;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ractor::{ActorCell, ActorId, ActorProcessingErr, ActorRef as RactorRef, SupervisionEvent};
+
+use crate::actor::incarnation::Life;
+use crate::actor::overseer::{OverseerCell, Post, ShellLife};
+use crate::actor::{Actor, Cell, ChildExit, Flow, Incarnation, LaunchError, Overseer, Seat};
+
+#[cfg(panic = "abort")]
+compile_error!("supervision needs unwinding: remove `panic = \"abort\"` from the profile of this build");
+
+/// Where children are linked: the running incarnation of a supervisor. When that ends, however it ends, they are
+/// killed, so a supervisor leaves no orphans.
+#[derive(Clone)]
+pub struct Link {
+    supervisor: ActorCell,
+    children: Arc<std::sync::Mutex<HashMap<ActorId, (Arc<dyn Seat>, Incarnation)>>>,
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Link")
+    }
+}
+
+impl Link {
+    fn remember(&self, child: &ActorCell, seat: Arc<dyn Seat>, incarnation: Incarnation) {
+        crate::sync::lock(&self.children).insert(child.get_id(), (seat, incarnation));
+    }
+
+    fn forget(&self, child: &ActorCell) -> Option<(Arc<dyn Seat>, Incarnation)> {
+        crate::sync::lock(&self.children).remove(&child.get_id())
+    }
+}
+
+// ---- worker ----
+
+struct Worker<A>(PhantomData<fn() -> A>);
+
+/// The first and only message of a worker.
+struct Go;
+
+impl<A: Actor> ractor::Actor for Worker<A> {
+    type Msg = Go;
+    type State = Option<Life<A>>;
+    type Arguments = Life<A>;
+
+    async fn pre_start(&self, me: RactorRef<Go>, life: Life<A>) -> Result<Self::State, ActorProcessingErr> {
+        // Nothing that waits: the spawner awaits this. The author's `start` runs in `handle`, in the child's task.
+        me.cast(Go)?;
+        Ok(Some(life))
+    }
+
+    async fn handle(&self, me: RactorRef<Go>, _: Go, life: &mut Self::State) -> Result<(), ActorProcessingErr> {
+        if let Some(life) = life.take() {
+            // Boxed once a life: ractor would hold the future by value more than once.
+            Box::pin(life.live()).await;
+        }
+        me.stop(None);
+        Ok(())
+    }
+}
+
+pub(crate) async fn launch_worker<A: Actor>(
+    cell: Arc<Cell<A>>,
+    under: &Link,
+) -> Result<Incarnation, LaunchError> {
+    let (incarnation, control) = cell.core.begin()?;
+    cell.mailbox.hand_to(incarnation.0);
+    let life = Life::new(cell.clone(), incarnation, control);
+    spawn(Worker::<A>(PhantomData), life, cell, incarnation, under).await.map(|_| incarnation)
+}
+
+async fn spawn<T: ractor::Actor>(
+    actor: T,
+    arguments: T::Arguments,
+    seat: Arc<dyn Seat>,
+    incarnation: Incarnation,
+    under: &Link,
+) -> Result<RactorRef<T::Msg>, LaunchError> {
+    let path = seat.core().path.clone();
+    match ractor::Actor::spawn_linked(None, actor, arguments, under.supervisor.clone()).await {
+        Ok((child, _)) => {
+            under.remember(&child.get_cell(), seat, incarnation);
+            Ok(child)
+        }
+        // `pre_start` of ours fails only when the supervisor is going down at this very moment. The dropped
+        // arguments have recorded the end.
+        Err(_) => Err(LaunchError::SupervisorEnding(path)),
+    }
+}
+
+// ---- shell ----
+
+struct Shell<O>(PhantomData<fn() -> O>);
+
+/// What reaches a shell through ractor's mailbox. Bounded by the permits of [`Knock`], since that queue is not.
+enum Mail<M> {
+    Begin,
+    Post(Post<M>),
+    /// Something was raised in the control lane.
+    Knock,
+}
+
+/// How a shell is reached. At most `bound` messages of others wait at a time.
+pub(crate) struct Knock<M: Send + 'static> {
+    shell: RactorRef<Mail<M>>,
+    waiting: Arc<AtomicUsize>,
+    bound: usize,
+}
+
+impl<M: Send + 'static> Clone for Knock<M> {
+    fn clone(&self) -> Self {
+        Knock { shell: self.shell.clone(), waiting: self.waiting.clone(), bound: self.bound }
+    }
+}
+
+impl<M: Send + 'static> Knock<M> {
+    /// Gives the message back when the shell is gone or has `bound` waiting.
+    pub(crate) fn post(&self, message: M) -> Result<(), M> {
+        if self.waiting.fetch_add(1, Ordering::AcqRel) >= self.bound {
+            self.waiting.fetch_sub(1, Ordering::AcqRel);
+            return Err(message);
+        }
+        self.shell.cast(Mail::Post(Post(message))).map_err(|error| {
+            self.waiting.fetch_sub(1, Ordering::AcqRel);
+            match error {
+                ractor::MessagingErr::SendErr(Mail::Post(Post(message))) => message,
+                _ => unreachable!("a refused cast gives back what it was given"),
+            }
+        })
+    }
+
+}
+
+/// Between two calls, what is raised in the control lane wakes a shell through its ractor mailbox.
+impl<M: Send + 'static> std::task::Wake for Knock<M> {
+    fn wake(self: Arc<Self>) {
+        // A shell that is gone needs no waking.
+        drop(self.shell.cast(Mail::Knock));
+    }
+}
+
+struct ShellState<O: Overseer> {
+    life: ShellLife<O>,
+    link: Link,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl<O: Overseer> ractor::Actor for Shell<O> {
+    type Msg = Mail<O::Message>;
+    type State = ShellState<O>;
+    type Arguments = (ShellLife<O>, Arc<AtomicUsize>);
+
+    async fn pre_start(
+        &self,
+        me: RactorRef<Self::Msg>,
+        (life, waiting): Self::Arguments,
+    ) -> Result<Self::State, ActorProcessingErr> {
+        me.cast(Mail::Begin)?;
+        life.reach(Knock { shell: me.clone(), waiting: waiting.clone(), bound: SHELL_BOUND });
+        let link = Link { supervisor: me.get_cell(), children: Arc::default() };
+        Ok(ShellState { life, link, waiting })
+    }
+
+    async fn handle(
+        &self,
+        me: RactorRef<Self::Msg>,
+        mail: Self::Msg,
+        state: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        let flow = match mail {
+            Mail::Begin => state.life.begin(state.link.clone()).await,
+            Mail::Post(Post(message)) => {
+                state.waiting.fetch_sub(1, Ordering::AcqRel);
+                state.life.on_message(message).await
+            }
+            Mail::Knock => state.life.on_control().await,
+        };
+        state.carry_on(&me, flow).await
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        me: RactorRef<Self::Msg>,
+        event: SupervisionEvent,
+        state: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        let child = match event {
+            // The child's state, if ractor hands it on, is dropped here: its guard then records the end.
+            SupervisionEvent::ActorTerminated(child, left, _) => {
+                drop(left);
+                child
+            }
+            SupervisionEvent::ActorFailed(child, _) => child,
+            _ => return Ok(()),
+        };
+        let Some((seat, incarnation)) = state.link.forget(&child) else { return Ok(()) };
+        let core = seat.core();
+        let Some(reason) = core.exit_of(incarnation) else { return Ok(()) };
+        let exit = ChildExit { path: core.path.clone(), incarnation, reason };
+        let flow = state.life.on_child_exit(exit).await;
+        state.carry_on(&me, flow).await
+    }
+}
+
+impl<O: Overseer> ShellState<O> {
+    async fn carry_on<M: ractor::Message>(
+        &mut self,
+        me: &RactorRef<M>,
+        flow: Flow,
+    ) -> Result<(), ActorProcessingErr> {
+        match flow {
+            Flow::Stay => self.life.rest(),
+            Flow::Leave(reason) => {
+                self.life.finish(reason);
+                me.stop(None);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How many messages may wait at a supervisor.
+const SHELL_BOUND: usize = 1_024;
+
+pub(crate) async fn launch_shell<O: Overseer>(
+    cell: Arc<OverseerCell<O>>,
+    under: Option<&Link>,
+) -> Result<Incarnation, LaunchError> {
+    let (incarnation, control) = cell.core.begin()?;
+    let life = ShellLife::new(cell.clone(), incarnation, control);
+    let arguments = (life, Arc::new(AtomicUsize::new(0)));
+    match under {
+        Some(link) => {
+            spawn(Shell::<O>(PhantomData), arguments, cell, incarnation, link).await?;
+        }
+        None => {
+            let path = cell.core.path.clone();
+            let root = ractor::Actor::spawn(None, Shell::<O>(PhantomData), arguments).await;
+            root.map_err(|_| LaunchError::SupervisorEnding(path))?;
+        }
+    }
+    Ok(incarnation)
+}

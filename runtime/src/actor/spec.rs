@@ -1,0 +1,120 @@
+//! The spec of one actor: its name, its arguments, and the bounds of its cell.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::actor::{Actor, Cell, CellCore, CellSettings, Durability, Durable, PlaceSpec, SnapshotPolicy};
+use crate::mailbox::{MailboxSpec, Overflow};
+use crate::message::short_type_name;
+
+/// How to make one actor. Turned into a [`PlaceSpec`] by `into()`.
+///
+/// ```
+/// # use greenroom_runtime::{Actor, ActorSpec, Failure, MailboxSpec, Open, Overflow};
+/// # struct Reader;
+/// # impl Actor for Reader {
+/// #     type Args = String;
+/// #     type Inbox = Open<Self>;
+/// #     async fn start(_: &String) -> Result<Self, Failure> { Ok(Reader) }
+/// # }
+/// let spec = ActorSpec::<Reader>::new("reader", "input.txt".to_owned())
+///     .mailbox(MailboxSpec { capacity: 64, overflow: Overflow::Reject })
+///     .start_within(std::time::Duration::from_secs(2));
+/// ```
+pub struct ActorSpec<A: Actor> {
+    name: String,
+    args: Arc<A::Args>,
+    settings: CellSettings,
+    durability: Option<Durability<A>>,
+}
+
+impl<A: Actor> ActorSpec<A> {
+    /// An actor called `name` that is started with `args` at each life.
+    pub fn new(name: impl Into<String>, args: A::Args) -> Self {
+        ActorSpec {
+            name: name.into(),
+            args: Arc::new(args),
+            settings: CellSettings {
+                mailbox: MailboxSpec::default(),
+                start_within: Duration::from_secs(30),
+                redeliveries: 3,
+            },
+            durability: None,
+        }
+    }
+
+    /// The bound of its mailbox. Default: 1,024 messages, senders wait.
+    pub fn mailbox(mut self, mailbox: MailboxSpec) -> Self {
+        self.settings.mailbox = mailbox;
+        self
+    }
+
+    /// The capacity of its mailbox in messages, at least 1.
+    pub fn capacity(mut self, capacity: usize) -> Self {
+        self.settings.mailbox.capacity = capacity;
+        self
+    }
+
+    /// What happens when its mailbox is full.
+    pub fn overflow(mut self, overflow: Overflow) -> Self {
+        self.settings.mailbox.overflow = overflow;
+        self
+    }
+
+    /// How long `start` may take. Default: 30 s.
+    pub fn start_within(mut self, limit: Duration) -> Self {
+        self.settings.start_within = limit;
+        self
+    }
+
+    /// How often a message comes again after the handler fell over it, if its type allows
+    /// ([`Message::again`](crate::Message::again)). Default: 3.
+    pub fn redeliveries(mut self, times: u32) -> Self {
+        self.settings.redeliveries = times;
+        self
+    }
+}
+
+impl<A: Durable> ActorSpec<A>
+where
+    A::Inbox: crate::DurableInbox,
+{
+    /// Keeps its state in the store of the runtime. Asks for a durable inbox: `inbox!(durable …)`.
+    pub fn durable(mut self, policy: SnapshotPolicy) -> Self {
+        self.durability = Some(Durability::new(policy));
+        self
+    }
+}
+
+impl<A: Actor> From<ActorSpec<A>> for PlaceSpec {
+    fn from(spec: ActorSpec<A>) -> Self {
+        let ActorSpec { name, args, settings, durability } = spec;
+        PlaceSpec::new(name, move |runtime, path| {
+            let world = runtime.world();
+            crate::runtime::check_durable(world, &path, durability.is_some(), settings.mailbox.overflow)?;
+            world.directory.claim_or_insert::<Cell<A>>(&path, || {
+                let core =
+                    CellCore::new(world.clone(), path.clone(), short_type_name::<A>(), durability.is_some());
+                Arc::new(Cell::new(core, args.clone(), settings, durability.clone()))
+            })
+        })
+    }
+}
+
+impl<A: Actor> Clone for ActorSpec<A> {
+    fn clone(&self) -> Self {
+        ActorSpec {
+            name: self.name.clone(),
+            args: self.args.clone(),
+            settings: self.settings,
+            durability: self.durability.clone(),
+        }
+    }
+}
+
+impl<A: Actor> fmt::Debug for ActorSpec<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ActorSpec").field("name", &self.name).field("settings", &self.settings).finish()
+    }
+}

@@ -1,0 +1,162 @@
+//! A typed reference to a place in the tree.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::actor::{Accepts, Actor, Cell, ExitReason, Handler, Observation, Place, Seat};
+use crate::address::tell::{Put, Refusal, put};
+use crate::address::{ActorPath, Address, Ask, Tell, TellError};
+use crate::message::Message;
+use crate::message::envelope::Envelope;
+
+/// A reference to the actor that lives at one place in the tree, whichever incarnation runs there.
+///
+/// It keeps working across restarts; once the place is deleted it answers [`TellError::Gone`], also when another actor
+/// is put at the same path later. Cloning is one reference count. Not serialisable: store its [`Address`].
+///
+/// Messages of one sender arrive in the order in which its awaited sends returned.
+pub struct ActorRef<A: Actor> {
+    cell: Arc<Cell<A>>,
+}
+
+impl<A: Actor> ActorRef<A> {
+    pub(crate) fn new(cell: Arc<Cell<A>>) -> Self {
+        ActorRef { cell }
+    }
+
+    pub(crate) fn cell(&self) -> &Arc<Cell<A>> {
+        &self.cell
+    }
+
+    /// Where the actor lives.
+    pub fn path(&self) -> &ActorPath {
+        &self.cell.core.path
+    }
+
+    /// What can be stored in its stead.
+    pub fn address(&self) -> Address<A> {
+        Address::new(self.path().clone())
+    }
+
+    /// The same place without its type.
+    pub fn place(&self) -> Place {
+        Place(self.cell.clone() as Arc<dyn Seat>)
+    }
+
+    /// Tells the actor `message`: ready when it is in the mailbox. Waits for room there, at most 5 s (inside a handler
+    /// 1 s), or as [`within`](Tell::within) says.
+    ///
+    /// Inside a handler prefer [`Context::tell`](crate::Context::tell), which sends only if the handler succeeds.
+    ///
+    /// # Errors
+    ///
+    /// [`TellError`] with the message in it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, nothing was sent and the message is dropped with it.
+    pub fn tell<M>(&self, message: M) -> Tell<'_, A, M>
+    where
+        M: Message,
+        A: Handler<M>,
+        A::Inbox: Accepts<M, A>,
+    {
+        Tell::new(self, message)
+    }
+
+    /// Tells the actor `message` now, or not at all.
+    ///
+    /// # Errors
+    ///
+    /// [`TellError`] with the message in it; a full mailbox under [`Overflow::Wait`](crate::Overflow::Wait) is
+    /// [`TellError::MailboxFull`] at once.
+    pub fn try_tell<M>(&self, message: M) -> Result<(), TellError<M>>
+    where
+        M: Message,
+        A: Handler<M>,
+        A::Inbox: Accepts<M, A>,
+    {
+        match put(&self.cell, Envelope::told(message)) {
+            Put::Done => Ok(()),
+            Put::Refused(refusal, envelope) => Err(refusal.with(&self.cell, envelope.message)),
+            Put::Wait(envelope) => {
+                Err(Refusal::Full { waited: Duration::ZERO }.with(&self.cell, envelope.message))
+            }
+        }
+    }
+
+    /// Asks the actor: ready with the reply, or a typed reason, within 5 s or as [`within`](Ask::within) says.
+    ///
+    /// # Errors
+    ///
+    /// [`AskError`](crate::AskError). A message that nobody accepted is in it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, nobody waits any more: a message whose turn has not come is not handled but becomes
+    /// a dead letter; a handler that runs goes on.
+    pub fn ask<M>(&self, message: M) -> Ask<'_, A, M>
+    where
+        M: Message,
+        A: Handler<M>,
+        A::Inbox: Accepts<M, A>,
+    {
+        Ask::new(self, message)
+    }
+
+    /// A look at the actor, without waiting for it: also while a handler runs or blocks.
+    pub fn observe(&self) -> Observation {
+        self.place().observe()
+    }
+
+    /// Asks the running incarnation to end in order, and says how it ended; `None` if none ran. After `patience` it is
+    /// killed at its next `.await`, and fenced if there is none. Its supervisor decides what follows.
+    ///
+    /// # Cancel safety
+    ///
+    /// The stop stays raised; call it again to wait for the end.
+    pub async fn stop(&self, patience: Duration) -> Option<ExitReason> {
+        self.place().bring_down(Some(patience)).await
+    }
+
+    /// Kills the running incarnation at its next `.await`, without waiting. Its supervisor decides what follows.
+    pub fn kill(&self) {
+        self.place().kill();
+    }
+
+    /// Lets the actor handle what waits, refuses what comes, and then end normally.
+    pub fn drain(&self) {
+        self.place().drain();
+    }
+
+    /// Waits until the place is deleted, and says how its last incarnation ended.
+    ///
+    /// # Cancel safety
+    ///
+    /// May be dropped and called again.
+    pub async fn closed(&self) -> Option<ExitReason> {
+        self.place().closed().await
+    }
+}
+
+impl<A: Actor> Clone for ActorRef<A> {
+    fn clone(&self) -> Self {
+        ActorRef { cell: self.cell.clone() }
+    }
+}
+
+impl<A: Actor> fmt::Debug for ActorRef<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ActorRef({})", self.path())
+    }
+}
+
+impl<A: Actor> PartialEq for ActorRef<A> {
+    /// Whether both mean the same place; a later one at the same path is another.
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.cell, &other.cell)
+    }
+}
+
+impl<A: Actor> Eq for ActorRef<A> {}

@@ -1,0 +1,247 @@
+//! Asking: a message goes into a mailbox, and its reply, or a typed reason why there is none, comes back in time.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use pin_project_lite::pin_project;
+use tokio::time::Sleep;
+
+use crate::actor::{Accepts, Actor, ExitReason, Handler};
+use crate::address::ring::{WaitOn, Waiting, with_running};
+use crate::address::tell::{Put, Refusal, Ring, TellError, put, put_in_line};
+use crate::address::{ActorPath, ActorRef};
+use crate::message::envelope::Envelope;
+use crate::message::reply::{AnyReply, ReplySlot};
+use crate::message::{Failure, Message, NoReply, message_name};
+use crate::store::StoreError;
+
+/// Why an ask got no answer.
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+pub enum AskError<M> {
+    /// The message was not accepted; it is in the error. Nothing happened.
+    #[error(transparent)]
+    NotDelivered(TellError<M>),
+    /// Waiting for this answer would close a ring of actors that wait for one another. The message is here; nothing
+    /// happened. Break the ring: ask from a task ([`Context::spawn`](crate::Context::spawn)), or tell.
+    #[error("the ask would close a ring: {}", Ring(ring))]
+    WaitsInRing {
+        /// The actors of the ring, beginning and ending with the asker.
+        ring: Vec<ActorPath>,
+        /// What was not sent.
+        message: M,
+    },
+    /// The deadline passed. The handler may still have run: repeat only what may happen twice.
+    #[error("no reply from {to} within {waited:?}")]
+    DeadlinePassed {
+        /// Who did not answer in time.
+        to: ActorPath,
+        /// The deadline that was given.
+        waited: Duration,
+    },
+    /// The actor failed while handling the message. Its supervisor decides about a restart.
+    #[error("{to} failed while handling the message")]
+    ActorFailed {
+        /// Who failed.
+        to: ActorPath,
+        /// How.
+        #[source]
+        cause: ExitReason,
+    },
+    /// The handler refused the input. Mend the message; repeating it is of no use.
+    #[error("{to} refused the message")]
+    Refused {
+        /// Who refused.
+        to: ActorPath,
+        /// Why.
+        #[source]
+        failure: Failure,
+    },
+    /// The handler failed without falling over; the class of the failure says whether to try again.
+    #[error("{to} could not do it")]
+    Failed {
+        /// Who failed.
+        to: ActorPath,
+        /// Why.
+        #[source]
+        failure: Failure,
+    },
+    /// The actor was stopped, or its place deleted, before it answered. The handler may have run in part.
+    #[error("{to} was stopped before it answered")]
+    Stopped {
+        /// Who was stopped.
+        to: ActorPath,
+    },
+    /// The message was shed by the overflow policy. The handler did not run.
+    #[error("a full mailbox of {to} shed the message")]
+    Shed {
+        /// Whose mailbox.
+        to: ActorPath,
+    },
+    /// Whoever was to answer let the reply port go.
+    #[error("{to} dropped the reply port")]
+    NoReply {
+        /// Who was asked.
+        to: ActorPath,
+    },
+    /// The actor could not make its state durable, so nothing happened.
+    #[error("{to} could not store its state")]
+    StoreUnavailable {
+        /// Who was asked.
+        to: ActorPath,
+        /// What the store said.
+        #[source]
+        cause: StoreError,
+    },
+}
+
+// By hand, as for `TellError`.
+impl<M> fmt::Debug for AskError<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AskError({self})")
+    }
+}
+
+impl<M> AskError<M> {
+    /// The message, if it was not accepted by anybody.
+    pub fn into_message(self) -> Option<M> {
+        match self {
+            AskError::NotDelivered(error) => Some(error.into_message()),
+            AskError::WaitsInRing { message, .. } => Some(message),
+            _ => None,
+        }
+    }
+
+    fn from_no_reply(to: &ActorPath, why: NoReply) -> Self {
+        let to = to.clone();
+        match why {
+            NoReply::ActorFailed(cause) => AskError::ActorFailed { to, cause },
+            NoReply::Refused(failure) => AskError::Refused { to, failure },
+            NoReply::Failed(failure) => AskError::Failed { to, failure },
+            NoReply::Stopped => AskError::Stopped { to },
+            NoReply::Shed => AskError::Shed { to },
+            NoReply::Dropped => AskError::NoReply { to },
+            NoReply::StoreUnavailable(cause) => AskError::StoreUnavailable { to, cause },
+        }
+    }
+}
+
+impl<M> From<AskError<M>> for Failure {
+    /// A neighbour that gives no answer is no bug of ours: `External`.
+    fn from(error: AskError<M>) -> Self {
+        Failure::external(error.to_string())
+    }
+}
+
+pin_project! {
+    /// An ask under way: made by [`ActorRef::ask`], ready with the reply.
+    #[must_use = "nothing is asked before the future is awaited"]
+    pub struct Ask<'a, A: Actor, M: Message> {
+        to: &'a ActorRef<A>,
+        message: Option<M>,
+        limit: Option<Duration>,
+        in_line: Option<InLineAsk<'a, M>>,
+        asked: Option<Asked<M::Reply>>,
+        // Armed when the answer is not there at once.
+        #[pin]
+        deadline: Option<Sleep>,
+    }
+}
+
+type InLineAsk<'a, M> = Pin<Box<dyn Future<Output = Result<(), (Refusal, Envelope<M>)>> + Send + 'a>>;
+
+/// The asker's end of the slot. Dropping it tells the other end that nobody waits any more.
+struct Asked<R: Send + 'static> {
+    slot: Arc<ReplySlot<R>>,
+    _waiting: Option<Waiting>,
+}
+
+impl<R: Send + 'static> Drop for Asked<R> {
+    fn drop(&mut self) {
+        self.slot.close();
+    }
+}
+
+impl<'a, A: Actor, M: Message> Ask<'a, A, M> {
+    pub(crate) fn new(to: &'a ActorRef<A>, message: M) -> Self {
+        Ask { to, message: Some(message), limit: None, in_line: None, asked: None, deadline: None }
+    }
+
+    /// Waits at most `limit` in all: for room in a full mailbox and for the reply. Default: 5 s.
+    pub fn within(mut self, limit: Duration) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+}
+
+impl<A, M> Future for Ask<'_, A, M>
+where
+    M: Message,
+    A: Handler<M>,
+    A::Inbox: Accepts<M, A>,
+{
+    type Output = Result<M::Reply, AskError<M>>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let cell = this.to.cell();
+        let limit = this.limit.unwrap_or(cell.core.world.config.ask_deadline);
+        if let Some(message) = this.message.take() {
+            let deadline = cell.core.world.clock.now() + limit;
+            let (slot, port) = ReplySlot::<M::Reply>::new(deadline);
+            let mut asked = Asked { slot, _waiting: None };
+            if with_running(|running| running.is_some()) {
+                asked.slot.set_holder(Some(cell.core.clone()));
+                match Waiting::begin(WaitOn::Reply(asked.slot.clone())) {
+                    Ok(waiting) => asked._waiting = waiting,
+                    Err(ring) => return Poll::Ready(Err(AskError::WaitsInRing { ring, message })),
+                }
+            }
+            match put(cell, Envelope::asked(message, port)) {
+                Put::Done => {}
+                Put::Refused(refusal, envelope) => {
+                    let error = refusal.with(cell, envelope.message);
+                    return Poll::Ready(Err(AskError::NotDelivered(error)));
+                }
+                Put::Wait(envelope) => {
+                    *this.in_line = Some(Box::pin(put_in_line(cell, envelope, Some(limit))));
+                }
+            }
+            *this.asked = Some(asked);
+        }
+        if let Some(in_line) = this.in_line {
+            match in_line.as_mut().poll(context) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Err((refusal, envelope))) => {
+                    *this.in_line = None;
+                    let error = refusal.with(cell, envelope.message);
+                    return Poll::Ready(Err(AskError::NotDelivered(error)));
+                }
+                Poll::Ready(Ok(())) => *this.in_line = None,
+            }
+        }
+        let Some(asked) = this.asked else {
+            panic!("an ask of {} was polled after it was ready", message_name::<M>())
+        };
+        if let Poll::Ready(answer) = asked.slot.poll(context.waker()) {
+            *this.asked = None;
+            return Poll::Ready(answer.map_err(|why| AskError::from_no_reply(&cell.core.path, why)));
+        }
+        if this.deadline.is_none() {
+            let left = AnyReply::deadline(&*asked.slot);
+            this.deadline.set(Some(cell.core.world.clock.sleep_until(left)));
+        }
+        let deadline = this.deadline.as_mut().as_pin_mut().expect("armed above");
+        match deadline.poll(context) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(()) => {
+                *this.asked = None;
+                let to = cell.core.path.clone();
+                Poll::Ready(Err(AskError::DeadlinePassed { to, waited: limit }))
+            }
+        }
+    }
+}

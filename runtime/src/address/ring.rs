@@ -1,0 +1,169 @@
+//! Who is running on this thread, whom it waits for, and whether those waits close a ring.
+//!
+//! A handler that asks, or waits for room, keeps its own mailbox waiting meanwhile. Actors that wait for one another in
+//! a ring would do so until their deadlines; the wait that would close the ring is refused instead.
+
+use std::cell::RefCell;
+use std::sync::{Arc, Mutex};
+
+use crate::actor::{CellCore, Incarnation};
+use crate::address::ActorPath;
+use crate::message::Head;
+use crate::message::reply::AnyReply;
+use crate::sync::lock;
+
+thread_local! {
+    // Not a global of the library's: set only while a handler is polled, and holds that handler's own cell.
+    static CURRENT: RefCell<Option<Inner>> = const { RefCell::new(None) };
+}
+
+/// An incarnation whose code is about to be polled.
+pub(crate) struct Running(Option<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) core: Arc<CellCore>,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) trace: u64,
+}
+
+/// While it lives, the thread runs the code of that incarnation.
+pub(crate) struct Scope<'a>(&'a mut Running);
+
+impl Running {
+    pub(crate) fn new(core: Arc<CellCore>, incarnation: Incarnation) -> Self {
+        Self::under(core, incarnation, 0)
+    }
+
+    pub(crate) fn under(core: Arc<CellCore>, incarnation: Incarnation, trace: u64) -> Self {
+        Running(Some(Inner { core, incarnation, trace }))
+    }
+
+    pub(crate) fn enter(&mut self) -> Scope<'_> {
+        self.swap();
+        Scope(self)
+    }
+
+    /// In and out: the one before is kept here meanwhile, for a runtime polled inside another's handler.
+    fn swap(&mut self) {
+        CURRENT.with_borrow_mut(|current| std::mem::swap(current, &mut self.0));
+    }
+}
+
+impl Drop for Scope<'_> {
+    fn drop(&mut self) {
+        self.0.swap();
+    }
+}
+
+/// Looks at the incarnation whose handler is being polled on this thread, if any.
+pub(crate) fn with_running<T>(look: impl FnOnce(Option<&Inner>) -> T) -> T {
+    CURRENT.with_borrow(|current| look(current.as_ref()))
+}
+
+/// Writes the sender into a head, or says that the sending incarnation has been replaced.
+pub(crate) fn stamp(head: &mut Head) -> Result<(), Fenced> {
+    with_running(|running| match running {
+        None => Ok(()),
+        Some(inner) if !inner.core.is_current(inner.incarnation) => Err(Fenced),
+        Some(inner) => {
+            head.sender = Some(inner.core.path.clone());
+            head.trace = inner.trace;
+            Ok(())
+        }
+    })
+}
+
+/// The code on this thread belongs to an incarnation that was replaced.
+pub(crate) struct Fenced;
+
+/// What a handler waits for.
+pub(crate) enum WaitOn {
+    /// A place in the mailbox of that cell.
+    Room(Arc<CellCore>),
+    /// An answer; who must give it can change, when the ask is forwarded.
+    Reply(Arc<dyn AnyReply>),
+}
+
+impl WaitOn {
+    fn holder(&self) -> Option<Arc<CellCore>> {
+        match self {
+            WaitOn::Room(cell) => Some(cell.clone()),
+            WaitOn::Reply(reply) => reply.holder(),
+        }
+    }
+}
+
+/// The waits of the handler that runs in one cell.
+#[derive(Default)]
+pub(crate) struct Waits(Mutex<Vec<(u64, WaitOn)>>);
+
+impl Waits {
+    pub(crate) fn clear(&self) {
+        let old = std::mem::take(&mut *lock(&self.0));
+        drop(old);
+    }
+
+    fn next(&self) -> Vec<Arc<CellCore>> {
+        lock(&self.0).iter().filter_map(|(_, on)| on.holder()).collect()
+    }
+}
+
+/// A wait that was found to close no ring. Dropping it ends the wait.
+pub(crate) struct Waiting {
+    from: Arc<CellCore>,
+    number: u64,
+}
+
+impl Waiting {
+    /// Begins a wait of the handler that runs on this thread; `None` when none does: who is no actor closes no ring.
+    ///
+    /// # Errors
+    ///
+    /// The paths of the ring the wait would close, beginning with the one who asks.
+    pub(crate) fn begin(on: WaitOn) -> Result<Option<Self>, Vec<ActorPath>> {
+        let Some(from) = with_running(|running| running.map(|inner| inner.core.clone())) else {
+            return Ok(None);
+        };
+        let first = on.holder();
+        let number = from.world.next_number();
+        // Entered before looking: of two waits that close a ring together, at least one sees the other.
+        lock(&from.waits.0).push((number, on));
+        let waiting = Waiting { from: from.clone(), number };
+        match first.and_then(|first| ring(&from, first)) {
+            Some(paths) => Err(paths),
+            None => Ok(Some(waiting)),
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let mut waits = lock(&self.from.waits.0);
+        let ended = waits.iter().position(|(number, _)| *number == self.number).map(|at| waits.swap_remove(at));
+        drop(waits);
+        drop(ended);
+    }
+}
+
+/// The way along the waits from `first` back to `from`.
+fn ring(from: &Arc<CellCore>, first: Arc<CellCore>) -> Option<Vec<ActorPath>> {
+    let mut seen = vec![first.id];
+    let mut ways = vec![vec![first]];
+    while let Some(way) = ways.pop() {
+        let last = way.last()?;
+        if last.id == from.id {
+            let mut paths = vec![from.path.clone()];
+            paths.extend(way.iter().map(|cell| cell.path.clone()));
+            return Some(paths);
+        }
+        for next in last.waits.next() {
+            if !seen.contains(&next.id) {
+                seen.push(next.id);
+                let mut longer = way.clone();
+                longer.push(next);
+                ways.push(longer);
+            }
+        }
+    }
+    None
+}

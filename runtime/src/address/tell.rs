@@ -1,0 +1,309 @@
+//! Telling: a message goes into a mailbox, or comes back with the reason.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use crate::actor::{Accepts, Actor, Cell, Handler};
+use crate::address::ring::{Fenced, WaitOn, Waiting, stamp, with_running};
+use crate::address::{ActorPath, ActorRef};
+use crate::mailbox::DeadLetterReason;
+use crate::mailbox::queue::{Gate, InLine, Pushed, Room};
+use crate::message::envelope::Envelope;
+use crate::message::{Message, NoReply, message_name};
+
+/// Why a message was not accepted. It is in here: take it back with [`into_message`](TellError::into_message).
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+pub enum TellError<M> {
+    /// The mailbox is full, and stayed so for as long as the sender would wait. Retry later or shed load.
+    #[error("the mailbox of {to} is full ({capacity} messages; waited {waited:?})")]
+    MailboxFull {
+        /// Whose mailbox.
+        to: ActorPath,
+        /// Its bound.
+        capacity: usize,
+        /// How long the sender waited for room.
+        waited: Duration,
+        /// What was not accepted.
+        message: M,
+    },
+    /// The place was deleted. Resolve its address anew, if something else may live there now.
+    #[error("{to} is gone")]
+    Gone {
+        /// Who is gone.
+        to: ActorPath,
+        /// What was not accepted.
+        message: M,
+    },
+    /// The actor finishes what it has and takes nothing new.
+    #[error("{to} is draining")]
+    Draining {
+        /// Who drains.
+        to: ActorPath,
+        /// What was not accepted.
+        message: M,
+    },
+    /// The actor is durable and its store has failed: it could not keep what it was told.
+    #[error("the store behind {to} is unavailable")]
+    StoreUnavailable {
+        /// Who cannot take it.
+        to: ActorPath,
+        /// What was not accepted.
+        message: M,
+    },
+    /// Waiting for room there would close a ring of actors that wait for one another. Break the ring: use `try_tell`,
+    /// or send from a task ([`Context::spawn`](crate::Context::spawn)).
+    #[error("waiting would close a ring: {}", Ring(ring))]
+    WaitsInRing {
+        /// The actors of the ring, beginning and ending with the sender.
+        ring: Vec<ActorPath>,
+        /// What was not accepted.
+        message: M,
+    },
+    /// The incarnation that sends has been replaced meanwhile; what it does no longer counts.
+    #[error("the sending incarnation was replaced; the message to {to} was refused")]
+    SenderFenced {
+        /// For whom it was.
+        to: ActorPath,
+        /// What was not accepted.
+        message: M,
+    },
+}
+
+impl<M> TellError<M> {
+    /// The message that was not accepted.
+    pub fn into_message(self) -> M {
+        match self {
+            TellError::MailboxFull { message, .. }
+            | TellError::Gone { message, .. }
+            | TellError::Draining { message, .. }
+            | TellError::StoreUnavailable { message, .. }
+            | TellError::WaitsInRing { message, .. }
+            | TellError::SenderFenced { message, .. } => message,
+        }
+    }
+}
+
+// By hand: a derived one would ask `M: Debug` of everybody who writes `unwrap()` or `?`.
+impl<M> fmt::Debug for TellError<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TellError({self})")
+    }
+}
+
+impl<M> From<TellError<M>> for crate::Failure {
+    /// A neighbour that takes no message is no bug of ours: `External`. The message is dropped; keep the error if it
+    /// is needed.
+    fn from(error: TellError<M>) -> Self {
+        crate::Failure::external(error.to_string())
+    }
+}
+
+pub(crate) struct Ring<'a>(pub(crate) &'a [ActorPath]);
+
+impl fmt::Display for Ring<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, path) in self.0.iter().enumerate() {
+            if at > 0 {
+                f.write_str(" -> ")?;
+            }
+            path.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+/// Why there is no place; joined with the message, it becomes a [`TellError`].
+pub(crate) enum Refusal {
+    Full { waited: Duration },
+    Gate(Gate),
+    StoreUnavailable,
+    Ring(Vec<ActorPath>),
+    Fenced,
+}
+
+impl Refusal {
+    pub(crate) fn with<A: Actor, M>(self, cell: &Cell<A>, message: M) -> TellError<M> {
+        let to = cell.core.path.clone();
+        match self {
+            Refusal::Full { waited } => {
+                cell.core.metrics.refused.increment(1);
+                TellError::MailboxFull { to, capacity: cell.mailbox.capacity(), waited, message }
+            }
+            Refusal::Gate(Gate::Draining) => TellError::Draining { to, message },
+            Refusal::Gate(_) => TellError::Gone { to, message },
+            Refusal::StoreUnavailable => TellError::StoreUnavailable { to, message },
+            Refusal::Ring(ring) => TellError::WaitsInRing { ring, message },
+            Refusal::Fenced => TellError::SenderFenced { to, message },
+        }
+    }
+}
+
+/// How putting a message in at once went.
+pub(crate) enum Put<M: Message> {
+    Done,
+    Refused(Refusal, Envelope<M>),
+    /// Full, and the policy lets the sender wait.
+    Wait(Envelope<M>),
+}
+
+/// Puts `envelope` in, if that needs no waiting.
+#[inline]
+pub(crate) fn put<A, M>(cell: &Arc<Cell<A>>, mut envelope: Envelope<M>) -> Put<M>
+where
+    M: Message,
+    A: Handler<M>,
+    A::Inbox: Accepts<M, A>,
+{
+    if cell.core.is_durable && !cell.core.world.store_available() {
+        return Put::Refused(Refusal::StoreUnavailable, envelope);
+    }
+    if let Err(Fenced) = stamp(&mut envelope.head) {
+        return Put::Refused(Refusal::Fenced, envelope);
+    }
+    let back = |parcel: A::Inbox| parcel.unwrap().expect("an inbox gives back what was wrapped into it");
+    match cell.mailbox.push(A::Inbox::wrap(envelope)) {
+        Pushed::Done => Put::Done,
+        Pushed::Shed(parcel) => {
+            cell.bury(parcel, DeadLetterReason::Shed, NoReply::Shed);
+            Put::Done
+        }
+        Pushed::Full(parcel) => match cell.settings.mailbox.overflow {
+            crate::Overflow::Wait => Put::Wait(back(parcel)),
+            _ => Put::Refused(Refusal::Full { waited: Duration::ZERO }, back(parcel)),
+        },
+        Pushed::Refused(parcel, gate) => Put::Refused(Refusal::Gate(gate), back(parcel)),
+    }
+}
+
+/// Waits for a place in the mailbox of `cell`. `Ok(false)`: the policy sheds the new message.
+///
+/// Dropped early it leaves the line; a place that was held is the caller's to fill or give back.
+pub(crate) async fn hold_place<A: Actor>(cell: &Arc<Cell<A>>, limit: Option<Duration>) -> Result<bool, Refusal> {
+    if cell.core.is_durable && !cell.core.world.store_available() {
+        return Err(Refusal::StoreUnavailable);
+    }
+    let inside = with_running(|running| running.map(|inner| inner.core.is_current(inner.incarnation)));
+    if inside == Some(false) {
+        return Err(Refusal::Fenced);
+    }
+    let waiter = match cell.mailbox.reserve() {
+        Room::Held => return Ok(true),
+        Room::HeldAfterShedding(oldest) => {
+            cell.bury(oldest, DeadLetterReason::Shed, NoReply::Shed);
+            return Ok(true);
+        }
+        Room::ShedNew => return Ok(false),
+        Room::Full => return Err(Refusal::Full { waited: Duration::ZERO }),
+        Room::Refused(gate) => return Err(Refusal::Gate(gate)),
+        Room::InLine(waiter) => waiter,
+    };
+    let in_line = InLine::new(ByRef(cell), waiter);
+    let _waiting = Waiting::begin(WaitOn::Room(cell.core.clone())).map_err(Refusal::Ring)?;
+    let patience = cell.core.world.config.room_patience;
+    let limit = limit.unwrap_or(if inside.is_some() { patience.in_handler } else { patience.outside });
+    match cell.core.world.clock.within(limit, in_line).await {
+        Some(Ok(())) => Ok(true),
+        Some(Err(gate)) => Err(Refusal::Gate(gate)),
+        None => Err(Refusal::Full { waited: limit }),
+    }
+}
+
+struct ByRef<'a, A: Actor>(&'a Arc<Cell<A>>);
+
+impl<A: Actor> AsRef<crate::mailbox::queue::Mailbox<A::Inbox>> for ByRef<'_, A> {
+    fn as_ref(&self) -> &crate::mailbox::queue::Mailbox<A::Inbox> {
+        &self.0.mailbox
+    }
+}
+
+/// Waits for a place and fills it.
+pub(crate) async fn put_in_line<A, M>(
+    cell: &Arc<Cell<A>>,
+    mut envelope: Envelope<M>,
+    limit: Option<Duration>,
+) -> Result<(), (Refusal, Envelope<M>)>
+where
+    M: Message,
+    A: Handler<M>,
+    A::Inbox: Accepts<M, A>,
+{
+    match hold_place(cell, limit).await {
+        Ok(true) => {}
+        Ok(false) => {
+            cell.bury(A::Inbox::wrap(envelope), DeadLetterReason::Shed, NoReply::Shed);
+            return Ok(());
+        }
+        Err(refusal) => return Err((refusal, envelope)),
+    }
+    if let Err(Fenced) = stamp(&mut envelope.head) {
+        cell.mailbox.give_back();
+        return Err((Refusal::Fenced, envelope));
+    }
+    cell.mailbox.fill(A::Inbox::wrap(envelope)).map_err(|(parcel, gate)| {
+        let envelope = parcel.unwrap().expect("an inbox gives back what was wrapped into it");
+        (Refusal::Gate(gate), envelope)
+    })
+}
+
+/// A tell under way: made by [`ActorRef::tell`], ready when the message is in the mailbox.
+#[must_use = "nothing is sent before the future is awaited"]
+pub struct Tell<'a, A: Actor, M: Message> {
+    to: &'a ActorRef<A>,
+    message: Option<M>,
+    limit: Option<Duration>,
+    in_line: Option<InLineTell<'a, M>>,
+    of: PhantomData<fn() -> A>,
+}
+
+type InLineTell<'a, M> = Pin<Box<dyn Future<Output = Result<(), TellError<M>>> + Send + 'a>>;
+
+impl<'a, A: Actor, M: Message> Tell<'a, A, M> {
+    pub(crate) fn new(to: &'a ActorRef<A>, message: M) -> Self {
+        Tell { to, message: Some(message), limit: None, in_line: None, of: PhantomData }
+    }
+
+    /// Waits at most `limit` for room in a full mailbox. Default: 5 s, inside a handler 1 s.
+    pub fn within(mut self, limit: Duration) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+}
+
+// Nothing in it is pinned in place.
+impl<A: Actor, M: Message> Unpin for Tell<'_, A, M> {}
+
+impl<A, M> Future for Tell<'_, A, M>
+where
+    M: Message,
+    A: Handler<M>,
+    A::Inbox: Accepts<M, A>,
+{
+    type Output = Result<(), TellError<M>>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some(message) = self.message.take() {
+            let cell = self.to.cell();
+            let envelope = match put(cell, Envelope::told(message)) {
+                Put::Done => return Poll::Ready(Ok(())),
+                Put::Refused(refusal, envelope) => {
+                    return Poll::Ready(Err(refusal.with(cell, envelope.message)));
+                }
+                Put::Wait(envelope) => envelope,
+            };
+            let limit = self.limit;
+            self.in_line = Some(Box::pin(async move {
+                let put = put_in_line(cell, envelope, limit).await;
+                put.map_err(|(refusal, envelope)| refusal.with(cell, envelope.message))
+            }));
+        }
+        match &mut self.in_line {
+            Some(in_line) => in_line.as_mut().poll(context),
+            None => panic!("a tell of {} was polled after it was ready", message_name::<M>()),
+        }
+    }
+}

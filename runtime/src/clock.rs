@@ -1,0 +1,64 @@
+//! The one file that reads time or waits for it.
+//!
+//! Everything else asks the [`Clock`], so that under tokio's paused test time there is no second clock to run away.
+#![expect(clippy::disallowed_methods, reason = "this is the file the ban points to")]
+
+use std::future::Future;
+use std::time::{Duration, SystemTime};
+
+use tokio::time::{Instant, Sleep};
+
+/// The runtime's clock: tokio's, so a paused test clock pauses it. Copying it is free.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    origin: Instant,
+}
+
+impl Clock {
+    /// A clock whose [`elapsed`](Clock::elapsed) counts from now.
+    pub(crate) fn started_now() -> Self {
+        Clock { origin: Instant::now() }
+    }
+
+    /// The monotonic now. About 25 ns; not for the path of every message.
+    pub fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    /// Time since the runtime was started.
+    pub fn elapsed(&self) -> Duration {
+        self.now() - self.origin
+    }
+
+    /// The wall clock, for records that people read. Not monotonic, and not paused by tests.
+    pub fn wall(&self) -> SystemTime {
+        SystemTime::now()
+    }
+
+    /// Waits for `duration`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future forgets the timer; nothing else happens.
+    pub fn sleep(&self, duration: Duration) -> Sleep {
+        tokio::time::sleep(duration)
+    }
+
+    /// Waits until `deadline`.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`sleep`](Clock::sleep).
+    pub fn sleep_until(&self, deadline: Instant) -> Sleep {
+        tokio::time::sleep_until(deadline)
+    }
+
+    /// Waits for `future`, at most `limit`. `None`: the limit passed first and the future was dropped.
+    ///
+    /// # Cancel safety
+    ///
+    /// As cancel safe as `future` is.
+    pub async fn within<F: Future>(&self, limit: Duration, future: F) -> Option<F::Output> {
+        tokio::time::timeout(limit, future).await.ok()
+    }
+}

@@ -1,0 +1,37 @@
+//! The bounds and patiences of a runtime, with their defaults.
+
+use std::time::Duration;
+
+use crate::mailbox::RoomPatience;
+use crate::resilience::Backoff;
+
+/// The bounds of a runtime. Every value has a default; change some with `..RuntimeConfig::default()`.
+#[derive(Clone, Debug)]
+pub struct RuntimeConfig {
+    /// How long an ask waits for its reply when it names no limit. Default: 5 s.
+    pub ask_deadline: Duration,
+    /// How long a sender waits for room in a full mailbox when it names no limit. Default: 5 s, in a handler 1 s.
+    pub room_patience: RoomPatience,
+    /// How long after a kill an incarnation may take to reach an `.await` before it is fenced. Default: 1 s.
+    pub kill_grace: Duration,
+    /// Waits between the tries of a durable actor's message whose handler failed with `External`. Default: from
+    /// 100 ms, doubling, at most 2 s, a fifth of jitter.
+    pub external_backoff: Backoff,
+    /// How many of the newest dead letters are kept. Default: 1,024.
+    pub dead_letters_kept: usize,
+    /// How many events a reader may fall behind before it misses some. Default: 1,024.
+    pub events_kept: usize,
+}
+
+impl Default for RuntimeConfig {
+    fn default() -> Self {
+        RuntimeConfig {
+            ask_deadline: Duration::from_secs(5),
+            room_patience: RoomPatience::default(),
+            kill_grace: Duration::from_secs(1),
+            external_backoff: Backoff::default(),
+            dead_letters_kept: 1_024,
+            events_kept: 1_024,
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! What happens in a runtime, for whoever wants to watch: a bounded broadcast.
+
+use std::time::Duration;
+
+use crate::actor::ExitReason;
+use crate::address::{ActorPath, Epoch};
+use crate::mailbox::DeadLetter;
+use crate::store::{Damage, StoreError};
+
+/// Something that happened. Read with [`Runtime::events`](crate::Runtime::events); a reader that falls behind is told
+/// how many it missed.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum RuntimeEvent {
+    /// An incarnation is ready for messages.
+    Started {
+        /// Where.
+        path: ActorPath,
+        /// Which life.
+        epoch: Epoch,
+    },
+    /// An incarnation ended.
+    Ended {
+        /// Where.
+        path: ActorPath,
+        /// Which life.
+        epoch: Epoch,
+        /// How.
+        reason: ExitReason,
+    },
+    /// A supervisor will start the actor again after `delay`.
+    Restarting {
+        /// Who comes back.
+        path: ActorPath,
+        /// When: zero without a backoff.
+        delay: Duration,
+    },
+    /// A supervisor gave up and ends.
+    GaveUp {
+        /// The supervisor.
+        path: ActorPath,
+        /// Why.
+        reason: ExitReason,
+    },
+    /// A place was deleted.
+    Closed {
+        /// Which.
+        path: ActorPath,
+    },
+    /// An incarnation blocks its thread and was fenced.
+    Unresponsive {
+        /// Where.
+        path: ActorPath,
+        /// Which life.
+        epoch: Epoch,
+    },
+    /// A message ended as a dead letter.
+    DeadLetter(DeadLetter),
+    /// A stored record could not be vouched for; the one before is used.
+    RecordDamaged {
+        /// Whose.
+        path: ActorPath,
+        /// Which record, and why.
+        damage: Damage,
+    },
+    /// The store has failed for this opening: durable actors refuse from now on.
+    StoreFailed {
+        /// What the store said.
+        error: StoreError,
+    },
+}

@@ -1,0 +1,39 @@
+//! Greenroom's floor 0: actors, addresses, messages, mailboxes and the store.
+//!
+//! Use it through the facade crate `greenroom`, whose front page shows a whole program.
+
+pub mod actor;
+pub mod address;
+mod clock;
+mod config;
+mod events;
+pub mod mailbox;
+pub mod message;
+pub mod resilience;
+mod root;
+mod runtime;
+pub mod store;
+mod sync;
+pub mod telemetry;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+
+pub use actor::*;
+pub use address::*;
+pub use clock::Clock;
+pub use config::RuntimeConfig;
+pub use events::RuntimeEvent;
+pub use mailbox::{
+    DeadLetter, DeadLetterReason, DeadLetters, MailboxSpec, Overflow, RoomPatience, StopToken,
+};
+pub use message::envelope::Parcel;
+pub use message::reply::ErasedReply;
+pub use message::{
+    Envelope, Failure, FailureClass, Head, Message, MessageId, NoReply, ReplyPort, Verdict, message_name,
+};
+pub use resilience::Backoff;
+pub use runtime::{Builder, Runtime, ShutdownReport, SpawnError};
+pub use store::*;
+
+#[doc(hidden)]
+pub use rmp_serde;

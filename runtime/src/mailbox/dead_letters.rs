@@ -1,0 +1,141 @@
+//! Messages that were accepted, or meant to be, and were not handled: who sent what to whom, and why it ended here.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+use tokio::sync::broadcast;
+
+use crate::actor::ExitReason;
+use crate::address::ActorPath;
+use crate::message::{Failure, MessageId};
+use crate::sync::lock;
+
+/// Why a message became a dead letter.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeadLetterReason {
+    /// The actor fell over it, and it does not come again.
+    #[error("the actor fell over it")]
+    Crashed(#[source] ExitReason),
+    /// The handler was cut by a stop or kill.
+    #[error("its handler was cut by a stop or kill")]
+    Cut,
+    /// The handler returned a failure and nobody was waiting for the answer.
+    #[error("its handler failed")]
+    Failed(#[source] Failure),
+    /// A budget, bound or deadline was used up while it was handled.
+    #[error("its handler ran out of means")]
+    Exhausted(#[source] Failure),
+    /// The asker gave up before its turn came.
+    #[error("its asker gave up before its turn came")]
+    Expired,
+    /// A full mailbox shed it.
+    #[error("a full mailbox shed it")]
+    Shed,
+    /// The place was deleted while it waited.
+    #[error("its place was deleted while it waited")]
+    Gone,
+    /// The state after it could not be stored.
+    #[error("the state after it could not be stored")]
+    Unstored,
+    /// The sending incarnation was replaced before the message left.
+    #[error("the incarnation that sent it was replaced")]
+    Fenced,
+}
+
+impl DeadLetterReason {
+    /// A short fixed word for metrics labels.
+    pub fn label(&self) -> &'static str {
+        match self {
+            DeadLetterReason::Crashed(_) => "crashed",
+            DeadLetterReason::Cut => "cut",
+            DeadLetterReason::Failed(_) => "failed",
+            DeadLetterReason::Exhausted(_) => "exhausted",
+            DeadLetterReason::Expired => "expired",
+            DeadLetterReason::Shed => "shed",
+            DeadLetterReason::Gone => "gone",
+            DeadLetterReason::Unstored => "unstored",
+            DeadLetterReason::Fenced => "fenced",
+        }
+    }
+}
+
+/// A message that was not handled. Its content is gone; what is known of it is here.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct DeadLetter {
+    /// Position in the stream of dead letters of this runtime, from 1, without gaps.
+    pub number: u64,
+    /// For whom it was.
+    pub to: ActorPath,
+    /// The name of its type.
+    pub message: &'static str,
+    /// The receiver's number for it; 0 if it never got one.
+    pub id: MessageId,
+    /// The actor whose handler sent it, if any.
+    pub sender: Option<ActorPath>,
+    /// How often a handler fell over it.
+    pub tries: u32,
+    /// Why it is here.
+    pub reason: DeadLetterReason,
+}
+
+/// A dead letter before it has its number.
+pub(crate) struct Letter {
+    pub(crate) to: ActorPath,
+    pub(crate) message: &'static str,
+    pub(crate) id: MessageId,
+    pub(crate) sender: Option<ActorPath>,
+    pub(crate) tries: u32,
+    pub(crate) reason: DeadLetterReason,
+}
+
+/// The dead letters of one runtime: a bounded window of the newest, a count of all, and a stream.
+#[derive(Debug)]
+pub struct DeadLetters {
+    window: Mutex<Window>,
+    stream: broadcast::Sender<DeadLetter>,
+    capacity: usize,
+}
+
+#[derive(Debug, Default)]
+struct Window {
+    newest: VecDeque<DeadLetter>,
+    total: u64,
+}
+
+impl DeadLetters {
+    pub(crate) fn new(capacity: usize) -> Self {
+        let capacity = capacity.max(1);
+        DeadLetters { window: Mutex::default(), stream: broadcast::Sender::new(capacity), capacity }
+    }
+
+    pub(crate) fn add(&self, letter: Letter) -> DeadLetter {
+        let Letter { to, message, id, sender, tries, reason } = letter;
+        let mut window = lock(&self.window);
+        window.total += 1;
+        let letter = DeadLetter { number: window.total, to, message, id, sender, tries, reason };
+        if window.newest.len() == self.capacity {
+            window.newest.pop_front();
+        }
+        window.newest.push_back(letter.clone());
+        // Sent under the lock, so that the stream has the order of the numbers. Nobody listening is no error.
+        drop(self.stream.send(letter.clone()));
+        letter
+    }
+
+    /// How many there were since the runtime started, also those that have left the window.
+    pub fn total(&self) -> u64 {
+        lock(&self.window).total
+    }
+
+    /// The newest, oldest first: at most the configured window (1,024). Copies them under a lock.
+    pub fn newest(&self) -> Vec<DeadLetter> {
+        lock(&self.window).newest.iter().cloned().collect()
+    }
+
+    /// All that come from now on. A reader that falls more than the window behind is told how many it missed.
+    pub fn stream(&self) -> broadcast::Receiver<DeadLetter> {
+        self.stream.subscribe()
+    }
+}

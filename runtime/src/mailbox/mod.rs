@@ -1,0 +1,11 @@
+//! What waits: the bounded queue in front of an actor, its control lane, and what became of messages nobody took.
+
+mod dead_letters;
+pub(crate) mod lanes;
+mod overflow;
+pub(crate) mod queue;
+
+pub use dead_letters::{DeadLetter, DeadLetterReason, DeadLetters};
+pub(crate) use dead_letters::Letter;
+pub use lanes::StopToken;
+pub use overflow::{MailboxSpec, Overflow, RoomPatience};

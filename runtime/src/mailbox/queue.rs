@@ -1,0 +1,531 @@
+//! The bounded queue in front of an actor. It belongs to the cell, so a crash loses nothing that waits.
+//!
+//! Two locks: senders share `inbound`; the incarnation takes one message at a time from `batch`, which it refills by
+//! swapping the whole inbound queue. The batch stays in the cell, under the number of the incarnation that may read
+//! it: an incarnation that was replaced gets no more messages, and what it had not begun is still here, in order.
+//! Lock order: `inbound` before `batch`.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+
+use crate::address::ActorPath;
+use crate::mailbox::{MailboxSpec, Overflow};
+use crate::message::MessageId;
+use crate::message::envelope::Parcel;
+use crate::message::reply::ErasedReply;
+use crate::sync::lock;
+
+pub(crate) struct Mailbox<E> {
+    spec: MailboxSpec,
+    inbound: Mutex<Inbound<E>>,
+    batch: Mutex<Batch<E>>,
+    /// Messages that wait, plus places promised to somebody.
+    len: AtomicUsize,
+    /// Senders in line, so that the reader need not lock to see that there are none.
+    in_line: AtomicUsize,
+}
+
+struct Inbound<E> {
+    items: VecDeque<E>,
+    reader: Option<Waker>,
+    line: VecDeque<Arc<Waiter>>,
+    gate: Gate,
+    last_id: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gate {
+    Open,
+    /// Nothing new is taken, what waits is handled.
+    Draining,
+    Closed,
+}
+
+struct Batch<E> {
+    items: VecDeque<E>,
+    /// Which incarnation may take messages.
+    reader: u64,
+    hand: Option<Hand<E>>,
+}
+
+/// The message that the incarnation has in hand.
+pub(crate) struct Hand<E> {
+    pub(crate) id: MessageId,
+    pub(crate) name: &'static str,
+    pub(crate) sender: Option<ActorPath>,
+    pub(crate) tries: u32,
+    pub(crate) reply: Option<ErasedReply>,
+    /// What a further delivery would get.
+    pub(crate) again: Option<E>,
+    /// Its commit has begun: nobody can say from outside whether it was applied.
+    pub(crate) settling: bool,
+}
+
+pub(crate) enum Next<E> {
+    Message(E),
+    Empty,
+    /// Another incarnation reads this mailbox now.
+    Fenced,
+}
+
+/// What became of a push.
+pub(crate) enum Pushed<E> {
+    Done,
+    /// Done, and this one had to go for it.
+    Shed(E),
+    /// Refused by the policy.
+    Full(E),
+    Refused(E, Gate),
+}
+
+/// The answer to a request for a place.
+pub(crate) enum Room<E> {
+    /// A place is held; fill it or give it back.
+    Held,
+    /// A place is held, and this message had to go for it.
+    HeldAfterShedding(E),
+    /// In line for a place.
+    InLine(Arc<Waiter>),
+    Full,
+    /// The policy sheds the new message.
+    ShedNew,
+    Refused(Gate),
+}
+
+impl<E: Parcel> Mailbox<E> {
+    pub(crate) fn new(spec: MailboxSpec) -> Self {
+        Mailbox {
+            spec: MailboxSpec { capacity: spec.capacity.max(1), ..spec },
+            inbound: Mutex::new(Inbound {
+                items: VecDeque::new(),
+                reader: None,
+                line: VecDeque::new(),
+                gate: Gate::Open,
+                last_id: 0,
+            }),
+            batch: Mutex::new(Batch { items: VecDeque::new(), reader: 0, hand: None }),
+            len: AtomicUsize::new(0),
+            in_line: AtomicUsize::new(0),
+        }
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.spec.capacity
+    }
+
+    /// Messages waiting, places promised to senders included.
+    pub(crate) fn len(&self) -> usize {
+        self.len.load(Ordering::Relaxed)
+    }
+
+    // ---- senders ----
+
+    /// Puts `parcel` in, or says why not. Never waits.
+    #[inline]
+    pub(crate) fn push(&self, parcel: E) -> Pushed<E> {
+        let mut inbound = lock(&self.inbound);
+        if inbound.gate != Gate::Open {
+            let gate = inbound.gate;
+            return Pushed::Refused(parcel, gate);
+        }
+        let mut shed = None;
+        if self.len.load(Ordering::Relaxed) >= self.spec.capacity {
+            match self.spec.overflow {
+                Overflow::Wait | Overflow::Reject => return Pushed::Full(parcel),
+                Overflow::DropNewest => return Pushed::Shed(parcel),
+                Overflow::DropOldest => match self.pop_oldest(&mut inbound) {
+                    Some(oldest) => shed = Some(oldest),
+                    // All places are promised, none is filled: there is nothing old to drop.
+                    None => return Pushed::Full(parcel),
+                },
+            }
+        }
+        self.len.fetch_add(1, Ordering::Relaxed);
+        self.enqueue(inbound, parcel);
+        shed.map_or(Pushed::Done, Pushed::Shed)
+    }
+
+    /// Asks for a place. Who has to wait stands in line; nobody overtakes the line.
+    pub(crate) fn reserve(&self) -> Room<E> {
+        let mut inbound = lock(&self.inbound);
+        if inbound.gate != Gate::Open {
+            return Room::Refused(inbound.gate);
+        }
+        if self.len.load(Ordering::Relaxed) < self.spec.capacity {
+            self.len.fetch_add(1, Ordering::Relaxed);
+            return Room::Held;
+        }
+        match self.spec.overflow {
+            Overflow::Reject => Room::Full,
+            Overflow::DropNewest => Room::ShedNew,
+            Overflow::DropOldest => match self.pop_oldest(&mut inbound) {
+                Some(oldest) => {
+                    self.len.fetch_add(1, Ordering::Relaxed);
+                    Room::HeldAfterShedding(oldest)
+                }
+                None => Room::Full,
+            },
+            Overflow::Wait => {
+                let waiter = Arc::new(Waiter::default());
+                inbound.line.push_back(waiter.clone());
+                self.in_line.fetch_add(1, Ordering::SeqCst);
+                drop(inbound);
+                // The reader takes without this lock: it may have freed a place and seen nobody in line.
+                self.admit(1);
+                Room::InLine(waiter)
+            }
+        }
+    }
+
+    /// Fills a place that was held.
+    pub(crate) fn fill(&self, parcel: E) -> Result<(), (E, Gate)> {
+        let inbound = lock(&self.inbound);
+        if inbound.gate == Gate::Closed {
+            return Err((parcel, Gate::Closed));
+        }
+        // A place promised before a drain began is honoured.
+        self.enqueue(inbound, parcel);
+        Ok(())
+    }
+
+    /// Gives a held place back.
+    pub(crate) fn give_back(&self) {
+        self.len.fetch_sub(1, Ordering::Relaxed);
+        self.admit(1);
+    }
+
+    fn enqueue(&self, mut inbound: std::sync::MutexGuard<'_, Inbound<E>>, mut parcel: E) {
+        inbound.last_id += 1;
+        parcel.head_mut().id = MessageId(inbound.last_id);
+        inbound.items.push_back(parcel);
+        let reader = inbound.reader.take();
+        drop(inbound);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+    }
+
+    fn pop_oldest(&self, inbound: &mut Inbound<E>) -> Option<E> {
+        let oldest = lock(&self.batch).items.pop_front().or_else(|| inbound.items.pop_front());
+        if oldest.is_some() {
+            self.len.fetch_sub(1, Ordering::Relaxed);
+        }
+        oldest
+    }
+
+    /// Lets the line move, if at least `least` places are free (or the whole mailbox is).
+    fn admit(&self, least: usize) {
+        if self.in_line.load(Ordering::SeqCst) == 0 {
+            return;
+        }
+        let mut wakers = Vec::new();
+        {
+            let mut inbound = lock(&self.inbound);
+            let free = self.spec.capacity.saturating_sub(self.len.load(Ordering::SeqCst));
+            if free < least.min(self.spec.capacity) {
+                return;
+            }
+            for _ in 0..free {
+                let Some(waiter) = inbound.line.pop_front() else { break };
+                self.in_line.fetch_sub(1, Ordering::Relaxed);
+                // The place is counted before the waiter can see it, so that nobody else takes it.
+                self.len.fetch_add(1, Ordering::Relaxed);
+                match waiter.settle(Turn::Granted) {
+                    Some(waker) => wakers.extend(waker),
+                    // It gave up: its place goes to the next.
+                    None => {
+                        self.len.fetch_sub(1, Ordering::Relaxed);
+                    }
+                }
+            }
+        }
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Leaves the line. A place that was granted meanwhile is given back.
+    fn leave_line(&self, waiter: &Arc<Waiter>) {
+        let granted = {
+            let mut inbound = lock(&self.inbound);
+            let before = inbound.line.len();
+            inbound.line.retain(|other| !Arc::ptr_eq(other, waiter));
+            if inbound.line.len() < before {
+                self.in_line.fetch_sub(1, Ordering::Relaxed);
+            }
+            waiter.take_grant()
+        };
+        if granted {
+            self.give_back();
+        }
+    }
+
+    // ---- the incarnation ----
+
+    /// Makes `reader` the one incarnation that may take messages; 0 is nobody.
+    pub(crate) fn hand_to(&self, reader: u64) {
+        lock(&self.batch).reader = reader;
+    }
+
+    /// Lays the message in hand aside as done and takes the next one.
+    #[inline]
+    pub(crate) fn next(&self, reader: u64) -> Next<E> {
+        {
+            let mut batch = lock(&self.batch);
+            if batch.reader != reader {
+                return Next::Fenced;
+            }
+            if let Some(parcel) = batch.items.pop_front() {
+                let done = self.take_in_hand(&mut batch, &parcel);
+                drop(batch);
+                drop(done); // outside the lock: a copy of a message is the author's type
+                if self.in_line.load(Ordering::Relaxed) > 0 {
+                    // In lots, so that a full mailbox does not cost a wake-up a message.
+                    self.admit((self.spec.capacity / 4).max(1));
+                }
+                return Next::Message(parcel);
+            }
+        }
+        self.refill(reader)
+    }
+
+    fn refill(&self, reader: u64) -> Next<E> {
+        let mut inbound = lock(&self.inbound);
+        let mut batch = lock(&self.batch);
+        if batch.reader != reader {
+            return Next::Fenced;
+        }
+        std::mem::swap(&mut inbound.items, &mut batch.items);
+        drop(inbound);
+        let done;
+        let next = match batch.items.pop_front() {
+            Some(parcel) => {
+                done = self.take_in_hand(&mut batch, &parcel);
+                Next::Message(parcel)
+            }
+            None => {
+                done = batch.hand.take();
+                // After a burst the queues keep their room; give it back once they are empty and large.
+                if batch.items.capacity() > 4 * 64 {
+                    batch.items = VecDeque::new();
+                }
+                Next::Empty
+            }
+        };
+        drop(batch);
+        drop(done);
+        self.admit(1);
+        next
+    }
+
+    #[inline]
+    fn take_in_hand(&self, batch: &mut Batch<E>, parcel: &E) -> Option<Hand<E>> {
+        self.len.fetch_sub(1, Ordering::SeqCst);
+        let head = parcel.head();
+        batch.hand.replace(Hand {
+            id: head.id,
+            name: parcel.name(),
+            sender: head.sender.clone(),
+            tries: head.tries,
+            reply: parcel.reply(),
+            again: None,
+            settling: false,
+        })
+    }
+
+    /// Waits for a message to take. The caller has registered in the control lane before.
+    pub(crate) fn register_reader(&self, waker: &Waker) -> Poll<()> {
+        let mut inbound = lock(&self.inbound);
+        if !inbound.items.is_empty() || inbound.gate != Gate::Open {
+            return Poll::Ready(());
+        }
+        if !inbound.reader.as_ref().is_some_and(|old| old.will_wake(waker)) {
+            inbound.reader = Some(waker.clone());
+        }
+        Poll::Pending
+    }
+
+    /// A handler waits: whoever is in line gets the places that are free.
+    pub(crate) fn reader_waits(&self) {
+        self.admit(1);
+    }
+
+    /// Keeps a copy of the message in hand for a further delivery.
+    pub(crate) fn keep_copy(&self, reader: u64, again: E) {
+        let mut batch = lock(&self.batch);
+        if batch.reader == reader
+            && let Some(hand) = &mut batch.hand
+        {
+            hand.again = Some(again);
+        }
+    }
+
+    pub(crate) fn mark_settling(&self, reader: u64, settling: bool) -> bool {
+        let mut batch = lock(&self.batch);
+        let mine = batch.reader == reader;
+        if mine && let Some(hand) = &mut batch.hand {
+            hand.settling = settling;
+        }
+        mine
+    }
+
+    /// The asker of the message in hand.
+    pub(crate) fn reply_in_hand(&self, reader: u64) -> Option<ErasedReply> {
+        let batch = lock(&self.batch);
+        if batch.reader == reader { batch.hand.as_ref().and_then(|hand| hand.reply.clone()) } else { None }
+    }
+
+    /// The handler gave its port away: whoever ends the message must not answer it.
+    pub(crate) fn release_reply(&self, reader: u64) -> Option<ErasedReply> {
+        let mut batch = lock(&self.batch);
+        if batch.reader == reader { batch.hand.as_mut().and_then(|hand| hand.reply.take()) } else { None }
+    }
+
+    /// Takes the message in hand away from the incarnation that has it.
+    pub(crate) fn take_hand(&self, reader: u64) -> Option<Hand<E>> {
+        let mut batch = lock(&self.batch);
+        if batch.reader == reader { batch.hand.take() } else { None }
+    }
+
+    /// Undoes [`take_hand`](Mailbox::take_hand).
+    pub(crate) fn return_hand(&self, reader: u64, hand: Hand<E>) {
+        let mut batch = lock(&self.batch);
+        if batch.reader == reader {
+            batch.hand = Some(hand);
+        }
+    }
+
+    /// Name, number and tries of the message in hand.
+    pub(crate) fn peek_hand(&self) -> Option<(&'static str, MessageId, u32)> {
+        lock(&self.batch).hand.as_ref().map(|hand| (hand.name, hand.id, hand.tries))
+    }
+
+    /// Puts a message back in front: nothing overtakes it. May exceed the capacity by this one.
+    pub(crate) fn put_back(&self, mut parcel: E, id: MessageId, tries: u32) {
+        let head = parcel.head_mut();
+        head.id = id;
+        head.tries = tries;
+        self.len.fetch_add(1, Ordering::Relaxed);
+        lock(&self.batch).items.push_front(parcel);
+    }
+
+    // ---- the cell ----
+
+    /// Opens the gate again for the next life, unless the place was closed.
+    pub(crate) fn reopen(&self) {
+        let mut inbound = lock(&self.inbound);
+        if inbound.gate == Gate::Draining {
+            inbound.gate = Gate::Open;
+        }
+    }
+
+    /// Refuses what comes from now on. Whoever stands in line is refused too.
+    pub(crate) fn drain(&self) {
+        self.shut(Gate::Draining);
+    }
+
+    /// Refuses everything from now on and gives back what waits, oldest first.
+    pub(crate) fn close(&self) -> Vec<E> {
+        self.shut(Gate::Closed);
+        let mut inbound = lock(&self.inbound);
+        let mut batch = lock(&self.batch);
+        let mut left: Vec<E> = batch.items.drain(..).collect();
+        left.extend(inbound.items.drain(..));
+        self.len.fetch_sub(left.len(), Ordering::Relaxed);
+        left
+    }
+
+    fn shut(&self, gate: Gate) {
+        let mut inbound = lock(&self.inbound);
+        if inbound.gate != Gate::Closed {
+            inbound.gate = gate;
+        }
+        let line = std::mem::take(&mut inbound.line);
+        self.in_line.fetch_sub(line.len(), Ordering::Relaxed);
+        let reader = inbound.reader.take();
+        let gate = inbound.gate;
+        drop(inbound);
+        line.into_iter().filter_map(|waiter| waiter.settle(Turn::Refused(gate))).flatten().for_each(Waker::wake);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+    }
+}
+
+/// A sender in line.
+#[derive(Debug, Default)]
+pub(crate) struct Waiter(Mutex<Turn>);
+
+#[derive(Debug, Default)]
+enum Turn {
+    #[default]
+    New,
+    Waiting(Waker),
+    Granted,
+    Refused(Gate),
+    Left,
+}
+
+impl Waiter {
+    /// `None`: it has left the line.
+    fn settle(&self, turn: Turn) -> Option<Option<Waker>> {
+        let mut mine = lock(&self.0);
+        match std::mem::replace(&mut *mine, turn) {
+            Turn::New => Some(None),
+            Turn::Waiting(waker) => Some(Some(waker)),
+            old @ (Turn::Granted | Turn::Refused(_) | Turn::Left) => {
+                *mine = old;
+                None
+            }
+        }
+    }
+
+    fn take_grant(&self) -> bool {
+        matches!(std::mem::replace(&mut *lock(&self.0), Turn::Left), Turn::Granted)
+    }
+
+    fn poll(&self, waker: &Waker) -> Poll<Result<(), Gate>> {
+        let mut turn = lock(&self.0);
+        match &mut *turn {
+            Turn::New => *turn = Turn::Waiting(waker.clone()),
+            Turn::Waiting(old) if old.will_wake(waker) => {}
+            Turn::Waiting(old) => *old = waker.clone(),
+            Turn::Granted => {
+                *turn = Turn::Left;
+                return Poll::Ready(Ok(()));
+            }
+            Turn::Refused(gate) => return Poll::Ready(Err(*gate)),
+            Turn::Left => return Poll::Ready(Err(Gate::Closed)),
+        }
+        Poll::Pending
+    }
+}
+
+/// The wait of one sender. Ready with a held place, or with the gate that was shut before its turn came.
+///
+/// Dropping it leaves the line; a place granted meanwhile goes to the next.
+pub(crate) struct InLine<E: Parcel, B: AsRef<Mailbox<E>>> {
+    pub(crate) mailbox: B,
+    pub(crate) waiter: Arc<Waiter>,
+    pub(crate) of: std::marker::PhantomData<fn() -> E>,
+}
+
+impl<E: Parcel, B: AsRef<Mailbox<E>>> InLine<E, B> {
+    pub(crate) fn new(mailbox: B, waiter: Arc<Waiter>) -> Self {
+        InLine { mailbox, waiter, of: std::marker::PhantomData }
+    }
+}
+
+impl<E: Parcel, B: AsRef<Mailbox<E>> + Unpin> Future for InLine<E, B> {
+    type Output = Result<(), Gate>;
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.waiter.poll(context.waker())
+    }
+}
+
+impl<E: Parcel, B: AsRef<Mailbox<E>>> Drop for InLine<E, B> {
+    fn drop(&mut self) {
+        self.mailbox.as_ref().leave_line(&self.waiter);
+    }
+}

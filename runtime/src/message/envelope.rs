@@ -1,0 +1,172 @@
+//! A message on its way: the head every message has, the message, and the way back.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::task::Poll;
+
+use crate::actor::{Context, Handler, Running};
+use crate::address::ActorPath;
+use crate::message::reply::{ErasedReply, ReplyPort};
+use crate::message::{Failure, Message, message_name};
+use crate::store::CommitError;
+
+/// The number of a message: rising in the order in which its receiver accepted them, unique within the receiver.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MessageId(pub u64);
+
+impl fmt::Display for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What is known of every message, whatever its type.
+#[derive(Clone, Debug, Default)]
+pub struct Head {
+    /// The receiver's number for it.
+    pub id: MessageId,
+    /// How often a handler fell over it before: 0 on the first delivery.
+    pub tries: u32,
+    /// The actor whose handler sent it; `None` when it came from outside the tree.
+    pub sender: Option<ActorPath>,
+    /// Names the work this message belongs to: inherited from the message under which it was sent, 0 outside.
+    pub trace: u64,
+}
+
+/// A message of type `M` with its head and the way back.
+///
+/// Made by [`ActorRef::tell`](crate::ActorRef::tell) and friends; named here because [`inbox!`](crate::inbox!)
+/// writes enums of it.
+pub struct Envelope<M: Message> {
+    pub(crate) head: Head,
+    pub(crate) message: M,
+    pub(crate) reply: ReplyPort<M::Reply>,
+}
+
+/// How the delivery of one message ended, without its type.
+#[derive(Debug)]
+#[doc(hidden)]
+pub enum Verdict {
+    /// Handled, committed where that applies, answered.
+    Done,
+    /// The asker gave up before the handler ran.
+    Expired,
+    /// The handler returned a failure.
+    Failed(Failure),
+    /// The handler panicked with this text.
+    Panicked(String),
+    /// The handler was done but its state could not be stored: nothing happened.
+    Unstored(CommitError),
+}
+
+/// What the mailbox needs to know of the thing it holds. Implemented by inboxes.
+#[doc(hidden)]
+pub trait Parcel: Sized + Send + 'static {
+    fn head(&self) -> &Head;
+    fn head_mut(&mut self) -> &mut Head;
+    fn name(&self) -> &'static str;
+    fn reply(&self) -> Option<ErasedReply>;
+    /// The copy that a further delivery would get.
+    fn again(&self) -> Option<Self>;
+}
+
+impl<M: Message> Envelope<M> {
+    pub(crate) fn told(message: M) -> Self {
+        Envelope { head: Head::default(), message, reply: ReplyPort::nobody() }
+    }
+
+    pub(crate) fn asked(message: M, reply: ReplyPort<M::Reply>) -> Self {
+        Envelope { head: Head::default(), message, reply }
+    }
+
+    /// An envelope for a message that was read back from bytes.
+    #[doc(hidden)]
+    pub fn restored(message: M) -> Self {
+        Self::told(message)
+    }
+
+    /// The same head and way back round a copy of the message.
+    #[doc(hidden)]
+    pub fn twin(&self, message: M) -> Self {
+        Envelope { head: self.head.clone(), message, reply: self.reply.twin() }
+    }
+
+    /// The message itself.
+    #[doc(hidden)]
+    pub fn message(&self) -> &M {
+        &self.message
+    }
+
+    /// Delivers the message: the one generic place where an author's handler runs.
+    #[doc(hidden)]
+    pub async fn run<A: Handler<M>>(self, actor: &mut A, cx: &mut Context<'_, A>) -> Verdict {
+        let Envelope { head: _, message, reply } = self;
+        if !reply.is_nobody() && !reply.is_open() {
+            return Verdict::Expired;
+        }
+        let result = {
+            let running = cx.running();
+            caught(running, pin!(actor.handle(message, cx))).await
+        };
+        let value = match result {
+            Ok(Ok(value)) => Some(value),
+            Ok(Err(failure)) if failure.is_answered_elsewhere() => None,
+            Ok(Err(failure)) => return Verdict::Failed(failure),
+            Err(panic) => return Verdict::Panicked(panic),
+        };
+        // Output gate: nothing the handler did is seen by anybody before the state that explains it is stored.
+        if let Err(error) = cx.settle(actor).await {
+            return Verdict::Unstored(error);
+        }
+        if let Some(value) = value {
+            // Nobody may be waiting any more: then the value is dropped, as the asker was told in `ask`.
+            drop(reply.send(value));
+        }
+        Verdict::Done
+    }
+}
+
+impl<M: Message> Parcel for Envelope<M> {
+    fn head(&self) -> &Head {
+        &self.head
+    }
+    fn head_mut(&mut self) -> &mut Head {
+        &mut self.head
+    }
+    fn name(&self) -> &'static str {
+        message_name::<M>()
+    }
+    fn reply(&self) -> Option<ErasedReply> {
+        self.reply.erased()
+    }
+    fn again(&self) -> Option<Self> {
+        self.message.again().map(|message| self.twin(message))
+    }
+}
+
+/// Polls an author's future as `running`, and turns a panic into its text.
+///
+/// Takes a pin, because an async fn that takes a future by value stores it twice.
+pub(crate) async fn caught<F: Future>(mut running: Running, mut future: Pin<&mut F>) -> Result<F::Output, String> {
+    poll_fn(|context| {
+        let _scope = running.enter();
+        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+            Ok(poll) => poll.map(Ok),
+            Err(payload) => Poll::Ready(Err(panic_text(&*payload))),
+        }
+    })
+    .await
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
+    if let Some(text) = payload.downcast_ref::<&str>() {
+        (*text).to_owned()
+    } else if let Some(text) = payload.downcast_ref::<String>() {
+        text.clone()
+    } else {
+        "a panic without a text".to_owned()
+    }
+}

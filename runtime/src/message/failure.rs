@@ -1,0 +1,103 @@
+//! Why a handler did not do what it was asked, and the class that decides what follows.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// The kind of a [`Failure`]. The class, not the text, decides what happens to state, message, asker and
+/// incarnation; `docs/guarantees.md` has the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum FailureClass {
+    /// A broken invariant. The incarnation is replaced and the restart counts.
+    Bug,
+    /// The world outside failed: 429, 5xx, time-out, open breaker. No restart.
+    External,
+    /// The input was malformed or refused. The asker hears it at once; no restart.
+    Invalid,
+    /// A budget, a bound or a deadline is used up. No restart.
+    Exhausted,
+    /// The work was called off: stop, kill, or an asker that gave up.
+    Cancelled,
+}
+
+/// Why a handler failed: a class, a sentence, and the cause if there is one. Cloning is two reference counts at most.
+///
+/// `?` turns [`AskError`](crate::AskError) and [`TellError`](crate::TellError) into an `External` failure: a
+/// neighbour that is down is no bug of ours.
+#[derive(Clone)]
+pub struct Failure {
+    class: FailureClass,
+    text: Cow<'static, str>,
+    cause: Option<Arc<dyn Error + Send + Sync>>,
+    answered_elsewhere: bool,
+}
+
+impl Failure {
+    /// A broken invariant: the incarnation is replaced.
+    pub fn bug(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::of(FailureClass::Bug, cause)
+    }
+
+    /// Something outside failed.
+    pub fn external(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::of(FailureClass::External, cause)
+    }
+
+    /// The input is refused.
+    pub fn invalid(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::of(FailureClass::Invalid, cause)
+    }
+
+    /// A budget or a bound is used up.
+    pub fn exhausted(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::of(FailureClass::Exhausted, cause)
+    }
+
+    /// The work was called off.
+    pub fn cancelled(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::of(FailureClass::Cancelled, cause)
+    }
+
+    /// A failure of `class` with its cause.
+    pub fn of(class: FailureClass, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        let cause: Arc<dyn Error + Send + Sync> = Arc::from(cause.into());
+        Failure { class, text: cause.to_string().into(), cause: Some(cause), answered_elsewhere: false }
+    }
+
+    /// What a handler "fails" with after it gave its reply port away; never seen by anybody outside.
+    pub(crate) fn answered_elsewhere() -> Self {
+        let text = Cow::Borrowed("the reply port was given away");
+        Failure { class: FailureClass::Cancelled, text, cause: None, answered_elsewhere: true }
+    }
+
+    pub(crate) fn is_answered_elsewhere(&self) -> bool {
+        self.answered_elsewhere
+    }
+
+    /// The class, which decides what follows.
+    pub fn class(&self) -> FailureClass {
+        self.class
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Failure({:?}: {})", self.class, self.text)
+    }
+}
+
+impl Error for Failure {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        // The cause's own text is ours already; what it stands on is the next link of the chain.
+        self.cause.as_ref().and_then(|cause| cause.source())
+    }
+}

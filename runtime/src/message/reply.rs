@@ -1,0 +1,283 @@
+//! The way back of an ask: a slot that is answered once, by whoever is first.
+//!
+//! Not a oneshot channel, because a third party must be able to answer it: when an incarnation blocks its thread and
+//! is fenced, its supervisor answers the asker in its place, and what the old incarnation says later is refused.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Poll, Waker};
+
+use tokio::time::Instant;
+
+use crate::actor::CellCore;
+use crate::actor::ExitReason;
+use crate::message::Failure;
+use crate::store::StoreError;
+use crate::sync::lock;
+
+/// Why an ask that was delivered brought no reply.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoReply {
+    /// The actor fell over the message and it does not come again. Its supervisor decides about a restart.
+    #[error("the actor failed while handling the message")]
+    ActorFailed(#[source] ExitReason),
+    /// The handler refused the input ([`FailureClass::Invalid`](crate::FailureClass::Invalid)). Mend the message.
+    #[error("the message was refused")]
+    Refused(#[source] Failure),
+    /// The handler failed for another reason. The class says whether to try again.
+    #[error("the handler failed")]
+    Failed(#[source] Failure),
+    /// The actor was stopped before it could answer. The handler may have run in part.
+    #[error("the actor was stopped before it could answer")]
+    Stopped,
+    /// The message was shed by the overflow policy of a full mailbox. The handler did not run.
+    #[error("the message was shed by a full mailbox")]
+    Shed,
+    /// Whoever held the reply port let it go unanswered.
+    #[error("the reply port was dropped unanswered")]
+    Dropped,
+    /// The state could not be made durable, so nothing happened. Retry once the store works again.
+    #[error("the state could not be stored")]
+    StoreUnavailable(#[source] StoreError),
+}
+
+enum State<R> {
+    Waiting(Option<Waker>),
+    Answered(Result<R, NoReply>),
+    /// The asker took the answer or gave up.
+    Closed,
+}
+
+pub(crate) struct ReplySlot<R> {
+    state: Mutex<State<R>>,
+    /// Where the message is now; only kept for asks made inside a handler, to find rings of waits.
+    holder: Mutex<Option<Arc<CellCore>>>,
+    ports: AtomicUsize,
+    deadline: Instant,
+}
+
+/// A slot without its type: what the cell, the supervisor and the ring search need.
+pub(crate) trait AnyReply: Send + Sync {
+    /// Answers with a failure, unless somebody was faster.
+    fn fail(&self, why: NoReply);
+    fn is_open(&self) -> bool;
+    fn deadline(&self) -> Instant;
+    /// Who must move before the asker can: `None` once answered or given away.
+    fn holder(&self) -> Option<Arc<CellCore>>;
+    fn set_holder(&self, holder: Option<Arc<CellCore>>);
+    /// One port more, or one less: the last one to go unanswered tells the asker.
+    fn retain(&self);
+    fn release(&self);
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+}
+
+/// The asker of a message, whatever it asked for: a port without its type.
+#[doc(hidden)]
+pub struct ErasedReply(Option<Arc<dyn AnyReply>>);
+
+impl ErasedReply {
+    pub(crate) fn fail(&self, why: NoReply) {
+        if let Some(slot) = &self.0 {
+            slot.fail(why);
+        }
+    }
+    pub(crate) fn is_open(&self) -> bool {
+        self.0.as_ref().is_some_and(|slot| slot.is_open())
+    }
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.0.as_ref().map(|slot| slot.deadline())
+    }
+    pub(crate) fn set_holder(&self, holder: Option<Arc<CellCore>>) {
+        if let Some(slot) = &self.0 {
+            slot.set_holder(holder);
+        }
+    }
+    /// The typed port again; nobody's, if the type is another.
+    pub(crate) fn typed<R: Send + 'static>(mut self) -> ReplyPort<R> {
+        let slot = self.0.take().and_then(|slot| slot.into_any().downcast::<ReplySlot<R>>().ok());
+        ReplyPort { slot }
+    }
+}
+
+impl Clone for ErasedReply {
+    fn clone(&self) -> Self {
+        if let Some(slot) = &self.0 {
+            slot.retain();
+        }
+        ErasedReply(self.0.clone())
+    }
+}
+
+impl Drop for ErasedReply {
+    fn drop(&mut self) {
+        if let Some(slot) = &self.0 {
+            slot.release();
+        }
+    }
+}
+
+impl<R: Send + 'static> ReplySlot<R> {
+    pub(crate) fn new(deadline: Instant) -> (Arc<Self>, ReplyPort<R>) {
+        let slot = Arc::new(ReplySlot {
+            state: Mutex::new(State::Waiting(None)),
+            holder: Mutex::new(None),
+            ports: AtomicUsize::new(1),
+            deadline,
+        });
+        (slot.clone(), ReplyPort { slot: Some(slot) })
+    }
+
+    fn answer(&self, answer: Result<R, NoReply>) -> Result<(), Result<R, NoReply>> {
+        let mut state = lock(&self.state);
+        match &mut *state {
+            State::Waiting(waker) => {
+                let waker = waker.take();
+                *state = State::Answered(answer);
+                drop(state);
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
+                Ok(())
+            }
+            State::Answered(_) | State::Closed => Err(answer),
+        }
+    }
+
+    pub(crate) fn poll(&self, waker: &Waker) -> Poll<Result<R, NoReply>> {
+        let mut state = lock(&self.state);
+        match &mut *state {
+            State::Waiting(slot) => {
+                if !slot.as_ref().is_some_and(|old| old.will_wake(waker)) {
+                    *slot = Some(waker.clone());
+                }
+                Poll::Pending
+            }
+            State::Answered(_) => match std::mem::replace(&mut *state, State::Closed) {
+                State::Answered(answer) => Poll::Ready(answer),
+                State::Waiting(_) | State::Closed => Poll::Pending,
+            },
+            State::Closed => Poll::Pending,
+        }
+    }
+
+    /// The asker goes away: a message still waiting is not handled for nobody.
+    pub(crate) fn close(&self) {
+        let old = std::mem::replace(&mut *lock(&self.state), State::Closed);
+        drop(old); // outside the lock: dropping the answer may run user code
+    }
+}
+
+impl<R: Send + 'static> AnyReply for ReplySlot<R> {
+    fn fail(&self, why: NoReply) {
+        drop(self.answer(Err(why)));
+    }
+    fn is_open(&self) -> bool {
+        matches!(*lock(&self.state), State::Waiting(_))
+    }
+    fn deadline(&self) -> Instant {
+        self.deadline
+    }
+    fn holder(&self) -> Option<Arc<CellCore>> {
+        if self.is_open() { lock(&self.holder).clone() } else { None }
+    }
+    fn set_holder(&self, holder: Option<Arc<CellCore>>) {
+        *lock(&self.holder) = holder;
+    }
+    fn retain(&self) {
+        self.ports.fetch_add(1, Ordering::Relaxed);
+    }
+    fn release(&self) {
+        if self.ports.fetch_sub(1, Ordering::AcqRel) == 1 {
+            AnyReply::fail(self, NoReply::Dropped);
+        }
+    }
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+}
+
+/// The right to answer one ask, later or from elsewhere; see [`Context::reply_later`](crate::Context::reply_later).
+///
+/// Dropping it unanswered tells the asker [`NoReply::Dropped`]. The port of a message that was *told* answers nobody.
+pub struct ReplyPort<R: Send + 'static> {
+    slot: Option<Arc<ReplySlot<R>>>,
+}
+
+impl<R: Send + 'static> ReplyPort<R> {
+    /// A port that nobody listens to.
+    pub(crate) fn nobody() -> Self {
+        ReplyPort { slot: None }
+    }
+
+    /// Answers the asker.
+    ///
+    /// # Errors
+    ///
+    /// The value comes back when nobody waits for it: the message was told, or the asker gave up, or was answered
+    /// by somebody else (the supervisor of an incarnation that was fenced).
+    pub fn send(mut self, value: R) -> Result<(), R> {
+        match self.slot.take() {
+            Some(slot) => slot.answer(Ok(value)).map_err(|value| match value {
+                Ok(value) => value,
+                Err(_) => unreachable!("the slot gives back what it was given"),
+            }),
+            None => Err(value),
+        }
+    }
+
+    /// Answers the asker with a failure instead. Without effect when nobody waits.
+    pub fn fail(mut self, failure: Failure) {
+        if let Some(slot) = self.slot.take() {
+            AnyReply::fail(&*slot, refusal(failure));
+        }
+    }
+
+    /// Whether somebody still waits for the answer.
+    pub fn is_open(&self) -> bool {
+        self.slot.as_ref().is_some_and(|slot| AnyReply::is_open(&**slot))
+    }
+
+    pub(crate) fn is_nobody(&self) -> bool {
+        self.slot.is_none()
+    }
+
+    /// A second port on the same slot, for a copy of the message.
+    pub(crate) fn twin(&self) -> Self {
+        if let Some(slot) = &self.slot {
+            slot.retain();
+        }
+        ReplyPort { slot: self.slot.clone() }
+    }
+
+    /// A second port on the same slot, without the type.
+    pub(crate) fn erased(&self) -> Option<ErasedReply> {
+        let slot = self.slot.clone()?;
+        slot.retain();
+        Some(ErasedReply(Some(slot)))
+    }
+}
+
+impl<R: Send + 'static> Drop for ReplyPort<R> {
+    fn drop(&mut self) {
+        if let Some(slot) = self.slot.take() {
+            slot.release();
+        }
+    }
+}
+
+/// How a failure looks to the asker.
+pub(crate) fn refusal(failure: Failure) -> NoReply {
+    match failure.class() {
+        crate::FailureClass::Invalid => NoReply::Refused(failure),
+        _ => NoReply::Failed(failure),
+    }
+}
+
+impl<R: Send + 'static> std::fmt::Debug for ReplyPort<R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ReplyPort").field("open", &self.is_open()).finish()
+    }
+}

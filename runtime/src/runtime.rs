@@ -1,0 +1,519 @@
+//! The runtime: what an embedder builds inside their own tokio application, and shuts down again.
+
+use std::any::{Any, TypeId};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use metrics::Recorder;
+use tokio::sync::{broadcast, oneshot};
+use tokio::task::JoinSet;
+
+use crate::actor::{Actor, ActorSpec, ExitReason, Incarnation, LaunchError, OverseerRef, Place, PlaceSpec};
+use crate::address::directory::{Directory, typed};
+use crate::address::{ActorPath, ActorRef, Address, PathError, ResolveError};
+use crate::clock::Clock;
+use crate::config::RuntimeConfig;
+use crate::events::RuntimeEvent;
+use crate::mailbox::{DeadLetters, Letter, Overflow};
+use crate::root::{Root, RootMessage};
+use crate::store::{Store, StoreError, StoreHandle, store_writer};
+use crate::sync::lock;
+use crate::telemetry::Telemetry;
+
+/// Why an actor could not be spawned.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SpawnError {
+    /// The name is no path segment.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// Somebody runs there already. Choose another name, or stop it first.
+    #[error("{path} is taken")]
+    Taken {
+        /// Where.
+        path: ActorPath,
+    },
+    /// Another type lived there before: a path keeps its type.
+    #[error("a `{lives_there}` lives at {path}")]
+    WrongType {
+        /// Where.
+        path: ActorPath,
+        /// Who lives there.
+        lives_there: &'static str,
+    },
+    /// The spec says durable, but the runtime was built without a store. Give the builder one.
+    #[error("{path} is durable, but the runtime has no store")]
+    NoStore {
+        /// Where.
+        path: ActorPath,
+    },
+    /// A durable mailbox may shed nothing that it accepted: `DropOldest` and `DropNewest` are refused.
+    #[error("{path} is durable, so its mailbox may not drop messages ({overflow:?})")]
+    DurableMayNotShed {
+        /// Where.
+        path: ActorPath,
+        /// The refused policy.
+        overflow: Overflow,
+    },
+    /// It did not start. The place is deleted again.
+    #[error("{path} did not start")]
+    StartFailed {
+        /// Where.
+        path: ActorPath,
+        /// How its start ended.
+        #[source]
+        reason: ExitReason,
+    },
+    /// It could not be launched.
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    /// The runtime is shutting down, or has.
+    #[error("the runtime is shut down")]
+    ShutDown,
+}
+
+pub(crate) fn check_durable(
+    world: &World,
+    path: &ActorPath,
+    durable: bool,
+    overflow: Overflow,
+) -> Result<(), SpawnError> {
+    if !durable {
+        return Ok(());
+    }
+    if !world.has_store() {
+        return Err(SpawnError::NoStore { path: path.clone() });
+    }
+    match overflow {
+        Overflow::Wait | Overflow::Reject => Ok(()),
+        Overflow::DropOldest | Overflow::DropNewest => {
+            Err(SpawnError::DurableMayNotShed { path: path.clone(), overflow })
+        }
+    }
+}
+
+/// What all cells of one runtime share.
+pub(crate) struct World {
+    pub(crate) clock: Clock,
+    pub(crate) config: RuntimeConfig,
+    pub(crate) directory: Directory,
+    pub(crate) dead_letters: DeadLetters,
+    pub(crate) telemetry: Telemetry,
+    store: Mutex<Option<StoreHandle>>,
+    has_store: bool,
+    events: broadcast::Sender<RuntimeEvent>,
+    numbers: AtomicU64,
+    luck: AtomicU64,
+    resources: BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>,
+    /// Tasks of the runtime itself; aborted with it.
+    tasks: Mutex<JoinSet<()>>,
+    store_failed: OnceLock<()>,
+    /// Taken out at the end: the root's cell holds this world.
+    root: Mutex<Option<OverseerRef<Root>>>,
+}
+
+impl World {
+    /// A number that this runtime has not given out before; from 1.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// The next number from [0, 1) of this runtime's seed.
+    pub(crate) fn random(&self) -> f64 {
+        // splitmix64 (Steele, Lea, Flood 2014): one atomic addition, good enough for jitter.
+        let step = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut z = self.luck.fetch_add(step, Ordering::Relaxed).wrapping_add(step);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    pub(crate) fn publish(&self, event: RuntimeEvent) {
+        if self.events.receiver_count() > 0 {
+            // The last reader may leave in between: nobody listening is no error.
+            drop(self.events.send(event));
+        }
+    }
+
+    pub(crate) fn dead_letter(&self, letter: Letter) {
+        self.telemetry.dead_letter(letter.reason.label());
+        let letter = self.dead_letters.add(letter);
+        tracing::debug!(to = %letter.to, message = letter.message, reason = %letter.reason, "dead letter");
+        self.publish(RuntimeEvent::DeadLetter(letter));
+    }
+
+    pub(crate) fn store_available(&self) -> bool {
+        lock(&self.store).as_ref().is_some_and(StoreHandle::is_available)
+    }
+
+    pub(crate) fn has_store(&self) -> bool {
+        self.has_store
+    }
+
+    /// The way to the store; `None` without one, and after the shutdown.
+    pub(crate) fn store(&self) -> Option<StoreHandle> {
+        lock(&self.store).clone()
+    }
+
+    fn root(&self) -> Option<OverseerRef<Root>> {
+        lock(&self.root).clone()
+    }
+
+    /// Lets the store go: it is closed when this returns, unless a commit is still being written.
+    async fn close_store(&self) {
+        drop(lock(&self.store).take());
+        let mut tasks = std::mem::take(&mut *lock(&self.tasks));
+        while tasks.join_next().await.is_some() {}
+    }
+
+    pub(crate) fn store_failed(&self, error: &StoreError) {
+        if self.store_failed.set(()).is_ok() {
+            tracing::error!(%error, "the store has failed; durable actors refuse until it is opened again");
+            self.publish(RuntimeEvent::StoreFailed { error: error.clone() });
+        }
+    }
+
+    pub(crate) fn resource<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        self.resources.get(&TypeId::of::<T>())?.clone().downcast().ok()
+    }
+
+    fn track(&self, task: impl Future<Output = ()> + Send + 'static) {
+        lock(&self.tasks).spawn(task);
+    }
+}
+
+/// A handle to one runtime; cloning is two reference counts.
+///
+/// A guest in the tokio application that started it: no threads of its own, no signal handlers, no globals. When the
+/// last handle that [`Builder::start`] gave out is dropped without [`shutdown`](Runtime::shutdown), everything in it
+/// is killed.
+#[derive(Clone)]
+pub struct Runtime {
+    world: Arc<World>,
+    /// `None` for the handles that actors get: they do not keep the runtime alive.
+    owner: Option<Arc<Owner>>,
+}
+
+struct Owner(Arc<World>);
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        if let Some(root) = lock(&self.0.root).take() {
+            root.place().kill();
+        }
+        for place in self.0.directory.all().into_iter().rev() {
+            place.close();
+        }
+        // The writer finishes what it has and ends with the last handle.
+        drop(lock(&self.0.store).take());
+        lock(&self.0.tasks).detach_all();
+    }
+}
+
+/// How a shutdown went.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ShutdownReport {
+    /// Those that did not end in order within their time and were killed or fenced; empty if all went well.
+    pub late: Vec<ActorPath>,
+}
+
+impl ShutdownReport {
+    /// Whether everybody ended in order.
+    pub fn is_clean(&self) -> bool {
+        self.late.is_empty()
+    }
+}
+
+impl Runtime {
+    /// Begins to build a runtime.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// A handle that does not keep the runtime alive.
+    pub(crate) fn guest(world: Arc<World>) -> Self {
+        Runtime { world, owner: None }
+    }
+
+    pub(crate) fn world(&self) -> &Arc<World> {
+        &self.world
+    }
+
+    /// The clock of this runtime.
+    pub fn clock(&self) -> Clock {
+        self.world.clock
+    }
+
+    /// Spawns an `A` called `name` at the top of the tree and waits until it has started. Nobody restarts it: for that
+    /// put it under a supervisor.
+    ///
+    /// # Errors
+    ///
+    /// [`SpawnError`]; nothing is left behind.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped early, the actor may have been spawned; it is then found in the directory.
+    pub async fn spawn<A: Actor>(&self, name: &str, args: A::Args) -> Result<ActorRef<A>, SpawnError> {
+        self.spawn_spec(ActorSpec::new(name, args)).await
+    }
+
+    /// As [`spawn`](Runtime::spawn), with a full spec.
+    ///
+    /// # Errors
+    ///
+    /// [`SpawnError`]; nothing is left behind.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`spawn`](Runtime::spawn).
+    pub async fn spawn_spec<A: Actor>(&self, spec: ActorSpec<A>) -> Result<ActorRef<A>, SpawnError> {
+        let place = self.plant(&spec.into(), Some(Duration::from_secs(5))).await?;
+        typed(&place).map_err(|_| unreachable!("the spec of an `A` makes an `A`"))
+    }
+
+    /// Puts what `spec` describes at the top of the tree and waits until it has started. At shutdown it gets `patience`
+    /// to end in order; `None`: as long as the shutdown's own deadline.
+    ///
+    /// # Errors
+    ///
+    /// [`SpawnError`]; nothing is left behind.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`spawn`](Runtime::spawn).
+    pub async fn plant(&self, spec: &PlaceSpec, patience: Option<Duration>) -> Result<Place, SpawnError> {
+        let place = spec.place(self, None)?;
+        let (answer, launched) = oneshot::channel();
+        let message = RootMessage::Launch { place: place.clone(), patience, answer };
+        let root = self.world.root().ok_or(SpawnError::ShutDown)?;
+        if root.post(message).is_err() {
+            place.close();
+            return Err(SpawnError::ShutDown);
+        }
+        let incarnation: Incarnation = match launched.await {
+            Ok(launched) => launched?,
+            Err(_) => {
+                place.close();
+                return Err(SpawnError::ShutDown);
+            }
+        };
+        match place.started(incarnation).await {
+            Ok(()) => Ok(place),
+            Err(reason) => Err(SpawnError::StartFailed { path: place.path().clone(), reason }),
+        }
+    }
+
+    /// A reference to whoever lives at `address` now.
+    ///
+    /// # Errors
+    ///
+    /// [`ResolveError`]: nobody lives there, or another type does.
+    pub fn resolve<A: Actor>(&self, address: &Address<A>) -> Result<ActorRef<A>, ResolveError> {
+        typed(&self.place(address.path())?)
+    }
+
+    /// The place at `path`.
+    ///
+    /// # Errors
+    ///
+    /// [`ResolveError::Nobody`].
+    pub fn place(&self, path: &ActorPath) -> Result<Place, ResolveError> {
+        self.world.directory.get(path).ok_or_else(|| ResolveError::Nobody { path: path.clone() })
+    }
+
+    /// All places, ordered by path. Copies the directory under a lock.
+    pub fn places(&self) -> Vec<Place> {
+        self.world.directory.all()
+    }
+
+    /// The dead letters of this runtime.
+    pub fn dead_letters(&self) -> &DeadLetters {
+        &self.world.dead_letters
+    }
+
+    /// What happens from now on. Bounded: a reader that falls behind is told how many events it missed.
+    pub fn events(&self) -> broadcast::Receiver<RuntimeEvent> {
+        self.world.events.subscribe()
+    }
+
+    /// Announces something; for the crates that build on this one.
+    #[doc(hidden)]
+    pub fn publish(&self, event: RuntimeEvent) {
+        self.world.publish(event);
+    }
+
+    /// The next number from [0, 1) of this runtime's seed; for the crates that build on this one.
+    #[doc(hidden)]
+    pub fn random(&self) -> f64 {
+        self.world.random()
+    }
+
+    /// What the builder was given under its type.
+    pub fn resource<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        self.world.resource()
+    }
+
+    /// What the store's writer has done, if there is a store.
+    pub fn store_stats(&self) -> Option<crate::store::WriterStats> {
+        self.world.store().map(|store| store.stats())
+    }
+
+    /// Whether there is a store that takes commits.
+    pub fn is_store_available(&self) -> bool {
+        self.world.store_available()
+    }
+
+    /// Sets the gauges: places, waiting messages, commits. Walks over all places; call it before each scrape, not more.
+    pub fn measure(&self) {
+        let telemetry = &self.world.telemetry;
+        telemetry.actors.set(self.world.directory.len() as f64);
+        if let Some(stats) = self.store_stats() {
+            telemetry.store_commits.set(stats.commits as f64);
+            telemetry.store_groups.set(stats.groups as f64);
+        }
+        let mut waiting: BTreeMap<&'static str, usize> = BTreeMap::new();
+        for place in self.places() {
+            *waiting.entry(place.0.core().type_name).or_default() += place.0.waiting().0;
+        }
+        for (name, metrics) in telemetry.types() {
+            metrics.waiting.set(waiting.get(name).copied().unwrap_or(0) as f64);
+        }
+    }
+
+    /// Brings everything down, the newest first, each with its own patience, all within `deadline`; then ends.
+    ///
+    /// Never hangs: whoever does not end in time is killed, whoever does not hear that is fenced, and both are named.
+    /// Called again, or after everything has ended, it reports nobody.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped early, the shutdown goes on.
+    pub async fn shutdown(&self, deadline: Duration) -> ShutdownReport {
+        let mut events = self.events();
+        let mut late = Vec::new();
+        if let Some(root) = self.world.root() {
+            let (answer, stopped) = oneshot::channel();
+            if root.post(RootMessage::StopAll { within: deadline, answer }).is_ok() {
+                late = stopped.await.unwrap_or_default();
+                root.place().closed().await;
+            }
+        }
+        drop(lock(&self.world.root).take());
+        self.world.close_store().await;
+        // Those deeper down that had to be fenced are named by their events.
+        while let Ok(event) = events.try_recv() {
+            if let RuntimeEvent::Unresponsive { path, .. } = event
+                && !late.contains(&path)
+            {
+                late.push(path);
+            }
+        }
+        late.sort();
+        late.dedup();
+        ShutdownReport { late }
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let owns = self.owner.is_some();
+        f.debug_struct("Runtime").field("places", &self.world.directory.len()).field("owns", &owns).finish()
+    }
+}
+
+/// Builds a [`Runtime`]. Everything is optional.
+#[derive(Default)]
+pub struct Builder {
+    config: RuntimeConfig,
+    store: Option<Arc<dyn Store>>,
+    recorder: Option<Arc<dyn Recorder + Send + Sync>>,
+    resources: BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>,
+    seed: u64,
+}
+
+impl Builder {
+    /// The bounds and patiences. Default: [`RuntimeConfig::default`].
+    pub fn config(mut self, config: RuntimeConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Where durable actors keep their state. Default: none, and durable actors are refused.
+    pub fn store(mut self, store: impl Store) -> Self {
+        self.store = Some(Arc::new(store));
+        self
+    }
+
+    /// Where the counters of [`telemetry`](crate::telemetry) go. Default: nowhere. No global recorder is read or set.
+    pub fn metrics(mut self, recorder: impl Recorder + Send + Sync + 'static) -> Self {
+        self.recorder = Some(Arc::new(recorder));
+        self
+    }
+
+    /// Something actors find by its type: a model client, a connection pool. One of each type; the last one counts.
+    pub fn resource<T: Send + Sync + 'static>(mut self, resource: T) -> Self {
+        self.resources.insert(TypeId::of::<T>(), Arc::new(resource));
+        self
+    }
+
+    /// The seed of the runtime's own dice, which draw the jitter of backoffs. Default: 0.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Starts the runtime inside the tokio runtime of the caller.
+    ///
+    /// # Errors
+    ///
+    /// [`SpawnError::Launch`] if the tokio runtime is shutting down.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime, or inside one whose time driver is off.
+    pub async fn start(self) -> Result<Runtime, SpawnError> {
+        let (store, writer) = match self.store.map(store_writer) {
+            Some((handle, writer)) => (Some(handle), Some(writer)),
+            None => (None, None),
+        };
+        let world = Arc::new(World {
+            clock: Clock::started_now(),
+            directory: Directory::default(),
+            dead_letters: DeadLetters::new(self.config.dead_letters_kept),
+            telemetry: Telemetry::new(self.recorder),
+            has_store: store.is_some(),
+            store: Mutex::new(store),
+            events: broadcast::Sender::new(self.config.events_kept.max(1)),
+            numbers: AtomicU64::new(0),
+            luck: AtomicU64::new(self.seed),
+            resources: self.resources,
+            tasks: Mutex::default(),
+            store_failed: OnceLock::new(),
+            root: Mutex::default(),
+            config: self.config,
+        });
+        if let Some(writer) = writer {
+            world.track(writer);
+        }
+        // The root is not in the directory; its path only shows in logs.
+        let path = ActorPath::parse("root").map_err(SpawnError::Path)?;
+        let (root, incarnation) = OverseerRef::<Root>::root(&world, path, Root::new).await?;
+        let started = root.place().started(incarnation).await;
+        let path = root.place().path().clone();
+        started.map_err(|reason| SpawnError::StartFailed { path, reason })?;
+        *lock(&world.root) = Some(root);
+        Ok(Runtime { owner: Some(Arc::new(Owner(world.clone()))), world })
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("config", &self.config).field("store", &self.store.is_some()).finish()
+    }
+}

@@ -1,0 +1,80 @@
+//! Damage: which record a read refused, and why.
+
+use std::fmt;
+
+use crate::address::ActorPath;
+
+/// A record that could not be vouched for, so that it was not used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// Whose record it is.
+    pub actor: ActorPath,
+    /// Which record of the actor.
+    pub place: DamagePlace,
+    /// What is wrong with it.
+    pub reason: DamageReason,
+}
+
+/// Which record of an actor is damaged. Snapshots lie in two slots, 0 and 1, written in turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DamagePlace {
+    /// The head: epoch, newest sequence number and the slot in use.
+    Head,
+    /// The header of a slot.
+    SlotHeader {
+        /// 0 or 1.
+        slot: u8,
+    },
+    /// One chunk of the state in a slot.
+    Chunk {
+        /// 0 or 1.
+        slot: u8,
+        /// Position of the chunk, from 0.
+        index: u32,
+    },
+    /// A record under a key that this version does not write.
+    Stray,
+}
+
+/// Why a record was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DamageReason {
+    /// It should be there and is not.
+    Missing,
+    /// Its bytes do not match its checksum, or it lies under a key it was not written for.
+    Checksum,
+    /// Checksum fine, content not: what a writer with a fault leaves.
+    Malformed,
+    /// Fine by itself, but it does not belong to the records around it: a lost or repeated write.
+    OutOfStep,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} is damaged: {}", self.place, self.actor, self.reason)
+    }
+}
+
+impl fmt::Display for DamagePlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DamagePlace::Head => f.write_str("the head"),
+            DamagePlace::SlotHeader { slot } => write!(f, "the header of slot {slot}"),
+            DamagePlace::Chunk { slot, index } => write!(f, "chunk {index} of slot {slot}"),
+            DamagePlace::Stray => f.write_str("an unexpected record"),
+        }
+    }
+}
+
+impl fmt::Display for DamageReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            DamageReason::Missing => "it is missing",
+            DamageReason::Checksum => "its checksum does not match",
+            DamageReason::Malformed => "its content makes no sense",
+            DamageReason::OutOfStep => "it does not belong to the records around it",
+        })
+    }
+}

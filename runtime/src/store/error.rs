@@ -1,0 +1,158 @@
+//! Why a store did not do what it was asked.
+
+use std::any::Any;
+use std::error::Error;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::CommitSeq;
+use crate::address::ActorPath;
+
+/// What lies below a [`StoreError`], shared because one failed flush answers many waiters.
+pub type Cause = Arc<dyn Error + Send + Sync + 'static>;
+
+/// Why a store did not do what it was asked.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// Somebody else has this store open, and goes on undisturbed. Stop the other one, or use another folder.
+    #[error("the store at {} is open elsewhere", path.display())]
+    Locked {
+        /// Folder of the store.
+        path: PathBuf,
+    },
+    /// The store cannot be opened. Mend the cause and open again, or restore the folder from a backup.
+    #[error(
+        "the store at {} cannot be opened; nothing was deleted: \
+         mend the cause, or move the folder away and restore it from a backup",
+        path.display()
+    )]
+    Open {
+        /// Folder of the store.
+        path: PathBuf,
+        /// What stood in the way.
+        #[source]
+        source: Cause,
+    },
+    /// The store has lost its newest commits. Restore a backup, or accept the loss by deleting `marker`.
+    #[error(
+        "the store ends at commit {stored}, but commit {acknowledged} was acknowledged: \
+         restore it from a backup, or delete {} to go on without the lost commits",
+        marker.display()
+    )]
+    Shortened {
+        /// File that remembers the newest acknowledged commit.
+        marker: PathBuf,
+        /// Newest commit in the store.
+        stored: CommitSeq,
+        /// Newest commit that was acknowledged.
+        acknowledged: CommitSeq,
+    },
+    /// The store's own head is damaged. Restore a backup: without it neither format nor history are known.
+    #[error("the head of the store is damaged: restore the store from a backup")]
+    HeadDamaged,
+    /// The store, or a record in it, was written by a newer version. Run that version, or a newer one.
+    #[error("the store has format {found}, this version knows up to {known}")]
+    Format {
+        /// Format of the store.
+        found: u32,
+        /// Newest format that this version reads.
+        known: u32,
+    },
+    /// A batch is larger than the store takes. Nothing was written; make the state smaller.
+    #[error("the {what} of {actor} is {len} bytes long, at most {max} are allowed")]
+    TooLarge {
+        /// Who wrote it.
+        actor: ActorPath,
+        /// What is too large: `state` or `type name`.
+        what: &'static str,
+        /// Its length in bytes.
+        len: usize,
+        /// The limit in bytes.
+        max: usize,
+    },
+    /// A state has no encoded form. Nothing was written; mend its `Serialize`.
+    #[error("the state of {actor} cannot be encoded")]
+    Encode {
+        /// Whose state.
+        actor: ActorPath,
+        /// What serde says.
+        #[source]
+        source: Cause,
+    },
+    /// The engine could not read. Nothing was changed; other actors may be unharmed.
+    #[error("the store cannot be read")]
+    Read {
+        /// What the engine says.
+        #[source]
+        source: Cause,
+    },
+    /// The disk is full. Final for this opening: make room, then open the store again.
+    #[error("no space is left for the store")]
+    NoSpace,
+    /// A write or sync failed. Final for this opening: mend the cause, then open the store again.
+    #[error("the store cannot be written")]
+    Write {
+        /// What the engine says.
+        #[source]
+        source: Cause,
+    },
+    /// This opening of the store has failed before, or its engine panicked. Open the store again.
+    #[error("the store has failed and must be opened again: {reason}")]
+    Failed {
+        /// The first failure.
+        reason: String,
+    },
+    /// The store was closed. Open it again.
+    #[error("the store is closed")]
+    Closed,
+}
+
+impl StoreError {
+    /// Whether this opening of the store is done for.
+    ///
+    /// If not, nothing was written and the next call may fare better; a group may be committed batch by batch.
+    pub fn is_final(&self) -> bool {
+        !matches!(
+            self,
+            StoreError::TooLarge { .. }
+                | StoreError::Encode { .. }
+                | StoreError::Read { .. }
+                | StoreError::Format { .. }
+        )
+    }
+
+    /// A failed write, told apart from a full disk.
+    pub(crate) fn write(source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::NoSpace,
+            _ => StoreError::Write { source: Arc::new(source) },
+        }
+    }
+
+    /// What later calls are told after this error.
+    pub(crate) fn into_failed(self) -> Self {
+        match self {
+            StoreError::Failed { .. } => self,
+            first => {
+                let cause = first.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+                StoreError::Failed { reason: format!("{first}{cause}") }
+            }
+        }
+    }
+}
+
+/// Runs `call` and makes a panic of the engine an error: it must not take the caller's thread with it.
+pub(crate) fn catching<T>(call: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    // Unwind safe: after a panic the opening counts as failed and its content is not used again.
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
+        Err(StoreError::Failed { reason: format!("the engine panicked: {}", panic_text(&*panic)) })
+    })
+}
+
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a text")
+}

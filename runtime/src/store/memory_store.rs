@@ -1,0 +1,92 @@
+//! A store that lives in memory, laid out byte for byte as on disk.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::layout::{self, Engine, Entries, Writes};
+use super::{Batch, BatchOutcome, Scan, Store, StoreError, StorePromise};
+use crate::address::ActorPath;
+
+/// A store that lives in memory and is gone with its last clone.
+///
+/// Clones share their content, so a test "restarts the process" by giving a clone to the next runtime.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryStore {
+    content: Arc<Mutex<BTreeMap<Vec<u8>, Vec<u8>>>>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Every raw record, for tests that damage them.
+    #[cfg(test)]
+    pub(crate) fn raw_records(&self) -> Entries {
+        self.content().clone().into_iter().collect()
+    }
+
+    /// Puts a raw record in its place, or removes it, for tests that damage them.
+    #[cfg(test)]
+    pub(crate) fn put_raw(&self, key: Vec<u8>, value: Option<Vec<u8>>) {
+        let mut content = self.content();
+        match value {
+            Some(value) => content.insert(key, value),
+            None => content.remove(&key),
+        };
+    }
+
+    fn content(&self) -> MutexGuard<'_, BTreeMap<Vec<u8>, Vec<u8>>> {
+        // Poison is no news: each change below is complete before anything can panic.
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store for MemoryStore {
+    fn commit(&self, group: &[Batch]) -> Result<Vec<BatchOutcome>, StoreError> {
+        layout::commit(self, group)
+    }
+
+    fn scan(&self, actor: &ActorPath) -> Result<Scan, StoreError> {
+        layout::scan(self, actor)
+    }
+
+    fn actors(&self) -> Result<Vec<ActorPath>, StoreError> {
+        layout::actors(self)
+    }
+
+    fn promise(&self) -> StorePromise {
+        StorePromise::Nothing
+    }
+}
+
+impl Engine for MemoryStore {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.content().get(key).cloned())
+    }
+
+    fn entries(&self, prefix: &[u8]) -> Result<Entries, StoreError> {
+        let content = self.content();
+        let from_prefix = content.range(prefix.to_vec()..);
+        Ok(from_prefix
+            .take_while(|(key, _)| key.starts_with(prefix))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect())
+    }
+
+    fn next_key(&self, from: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.content().range(from.to_vec()..).next().map(|(key, _)| key.clone()))
+    }
+
+    fn apply(&self, writes: Writes) -> Result<(), StoreError> {
+        let mut content = self.content();
+        for (key, value) in writes {
+            match value {
+                Some(value) => content.insert(key, value),
+                None => content.remove(&key),
+            };
+        }
+        Ok(())
+    }
+}

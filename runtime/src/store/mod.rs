@@ -1,0 +1,27 @@
+//! The store: how an actor's state survives a crash, through one writing verb that is all or nothing.
+mod commit; // the verb: batches, outcomes and the contract of an engine
+mod commit_marker; // the newest acknowledged commit, kept outside the engine
+#[cfg(any(test, feature = "testing"))]
+pub mod conformance; // what every engine promises, as tests
+mod damage; // what a read had to refuse, and why
+mod error; // why the store did not do it
+mod layout; // batches to records and back, the same on every engine
+mod memory_store; // the engine for tests: everything lives in a map
+mod record; // one record: key, envelope, checksum
+mod recovery; // from records to the newest snapshot that can be vouched for
+mod sled_store; // the engine on disk
+mod store_folder; // the folder of a store on disk: lock and mending
+mod writer; // the queue in front of the store: many commits, one flush
+
+pub use commit::{
+    Batch, BatchOutcome, CommitSeq, Record, SNAPSHOT_LEN_MAX, Scan, Snapshot, Store, StorePromise,
+};
+pub use damage::{Damage, DamagePlace, DamageReason};
+pub use error::{Cause, StoreError};
+pub use memory_store::MemoryStore;
+pub use sled_store::SledStore;
+pub(crate) use writer::store_writer;
+pub use writer::{Claim, CommitError, StoreHandle, WriterStats};
+
+#[cfg(test)]
+mod tests;

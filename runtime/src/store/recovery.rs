@@ -1,0 +1,268 @@
+//! Recovery: from the records of one actor to the newest snapshot that can be vouched for. Pure.
+//!
+//! The slot that the head names, if it is whole and carries the head's sequence number; else the newest whole slot;
+//! else none. Both slots are always checked, and whatever is refused is reported, also where it did no harm: damage in
+//! the spare slot is better known before it is needed.
+
+use std::collections::BTreeMap;
+
+use super::layout::Entries;
+use super::record::{Envelope, Kind, PAYLOAD_LEN_MAX, RecordKey, Refused, Slot, actor_prefix, take};
+use super::{Damage, DamagePlace, DamageReason, SNAPSHOT_LEN_MAX, Snapshot, StoreError};
+use crate::address::{ActorPath, Epoch};
+
+/// What the records of one actor amount to.
+#[derive(Debug, Default)]
+pub(crate) struct Recovered {
+    /// Highest epoch in any record that could be read.
+    pub(crate) epoch: Epoch,
+    pub(crate) newest: Option<(Slot, Snapshot)>,
+    pub(crate) damage: Vec<Damage>,
+}
+
+impl Recovered {
+    /// The head that says just this.
+    pub(crate) fn head(&self) -> ActorHead {
+        let (active, seq) = self.newest.as_ref().map_or((None, 0), |(slot, kept)| (Some(*slot), kept.seq));
+        ActorHead { epoch: self.epoch, seq, active }
+    }
+}
+
+/// Reads `entries`, all records of `actor`.
+///
+/// # Errors
+///
+/// [`StoreError::Format`] for a record of a newer version: it may mean more than this version can see.
+pub(crate) fn recover(actor: &ActorPath, entries: &Entries) -> Result<Recovered, StoreError> {
+    let mut reader = Reader { actor, epoch: Epoch(0), damage: Vec::new() };
+    let (mut head, mut slots) = (None, [SlotRecords::default(), SlotRecords::default()]);
+    let prefix_len = actor_prefix(actor).len();
+    for (key, value) in entries {
+        let entry = (key.as_slice(), value.as_slice());
+        match RecordKey::decode(&key[prefix_len..]) {
+            Some(RecordKey::ActorHead) => head = Some(entry),
+            Some(RecordKey::SlotHeader(slot)) => slots[slot as usize].header = Some(entry),
+            Some(RecordKey::Chunk(slot, index)) => {
+                slots[slot as usize].chunks.insert(index, entry);
+            }
+            None => reader.refuse(DamagePlace::Stray, DamageReason::Malformed),
+        }
+    }
+    if entries.is_empty() {
+        return Ok(Recovered::default());
+    }
+
+    let head = reader.head(head)?;
+    let mut newest: Option<(Slot, Snapshot)> = None;
+    for slot in Slot::BOTH {
+        if let Some(snapshot) = reader.slot(slot, &slots[slot as usize])?
+            && newest.as_ref().is_none_or(|(_, kept)| kept.seq < snapshot.seq)
+        {
+            newest = Some((slot, snapshot));
+        }
+    }
+    if let Some(head) = head {
+        reader.compare(head, newest.as_ref().map(|(slot, snapshot)| (*slot, snapshot.seq)));
+    }
+    Ok(Recovered { epoch: reader.epoch, newest, damage: reader.damage })
+}
+
+/// A key with its value.
+type Entry<'a> = (&'a [u8], &'a [u8]);
+
+#[derive(Default)]
+struct SlotRecords<'a> {
+    header: Option<Entry<'a>>,
+    chunks: BTreeMap<u32, Entry<'a>>,
+}
+
+/// Collects on the way what was refused and the highest epoch that was seen.
+struct Reader<'a> {
+    actor: &'a ActorPath,
+    epoch: Epoch,
+    damage: Vec<Damage>,
+}
+
+impl Reader<'_> {
+    fn head(&mut self, entry: Option<Entry<'_>>) -> Result<Option<ActorHead>, StoreError> {
+        let Some((key, value)) = entry else {
+            self.refuse(DamagePlace::Head, DamageReason::Missing);
+            return Ok(None);
+        };
+        let head = self.vouched(DamagePlace::Head, ActorHead::open(key, value))?;
+        self.epoch = self.epoch.max(head.map_or(Epoch(0), |head| head.epoch));
+        Ok(head)
+    }
+
+    /// The snapshot in `slot`, if every part of it is there and fits.
+    fn slot(&mut self, slot: Slot, records: &SlotRecords<'_>) -> Result<Option<Snapshot>, StoreError> {
+        let place = DamagePlace::SlotHeader { slot: slot.number() };
+        let Some((key, value)) = records.header else {
+            if !records.chunks.is_empty() {
+                self.refuse(place, DamageReason::Missing);
+            }
+            return Ok(None);
+        };
+        let Some(header) = self.vouched(place, SlotHeader::open(key, value))? else { return Ok(None) };
+        self.epoch = self.epoch.max(header.epoch);
+
+        let mut state = Vec::with_capacity(header.len as usize);
+        let mut is_whole = true;
+        for index in 0..header.chunks() {
+            match self.chunk(slot, index, &header, records)? {
+                Some(payload) => state.extend(payload),
+                None => is_whole = false,
+            }
+        }
+        for _ in records.chunks.range(header.chunks()..) {
+            self.refuse(DamagePlace::Stray, DamageReason::OutOfStep);
+        }
+        if is_whole && !header.fits(&state) {
+            self.refuse(place, DamageReason::OutOfStep);
+            is_whole = false;
+        }
+        let SlotHeader { seq, version, type_name, .. } = header;
+        Ok(is_whole.then_some(Snapshot { type_name, version, seq, state }))
+    }
+
+    fn chunk<'e>(
+        &mut self,
+        slot: Slot,
+        index: u32,
+        header: &SlotHeader,
+        records: &SlotRecords<'e>,
+    ) -> Result<Option<&'e [u8]>, StoreError> {
+        let place = DamagePlace::Chunk { slot: slot.number(), index };
+        let Some((key, value)) = records.chunks.get(&index) else {
+            self.refuse(place, DamageReason::Missing);
+            return Ok(None);
+        };
+        let chunk = self.vouched(place, Envelope::open(key, value, Kind::Chunk))?;
+        let belongs = chunk.filter(|chunk| (chunk.seq, chunk.epoch) == (header.seq, header.epoch));
+        if chunk.is_some() && belongs.is_none() {
+            self.refuse(place, DamageReason::OutOfStep);
+        }
+        Ok(belongs.map(|chunk| chunk.payload))
+    }
+
+    /// Whether head and slots tell one story. They are written together, so a difference is a lost write.
+    fn compare(&mut self, head: ActorHead, newest: Option<(Slot, u64)>) {
+        let told = head.active.map(|slot| (slot, head.seq));
+        let (head_behind, slot_behind) = match (told, newest) {
+            (told, newest) if told == newest => (false, false),
+            (None, _) => (true, false),
+            (Some(_), None) => (false, true),
+            (Some((_, told_seq)), Some((_, seq))) => (seq >= told_seq, seq < told_seq),
+        };
+        if head_behind || head.epoch < self.epoch {
+            self.refuse(DamagePlace::Head, DamageReason::OutOfStep);
+        }
+        if let Some(slot) = head.active.filter(|_| slot_behind) {
+            self.refuse(DamagePlace::SlotHeader { slot: slot.number() }, DamageReason::OutOfStep);
+        }
+    }
+
+    fn vouched<T>(&mut self, place: DamagePlace, read: Result<T, Refused>) -> Result<Option<T>, StoreError> {
+        let reason = match read {
+            Ok(record) => return Ok(Some(record)),
+            Err(refused @ Refused::Format(_)) => return refused.newer_format().map_or(Ok(None), Err),
+            Err(Refused::Checksum) => DamageReason::Checksum,
+            Err(Refused::Malformed) => DamageReason::Malformed,
+        };
+        self.refuse(place, reason);
+        Ok(None)
+    }
+
+    fn refuse(&mut self, place: DamagePlace, reason: DamageReason) {
+        self.damage.push(Damage { actor: self.actor.clone(), place, reason });
+    }
+}
+
+/// The head of an actor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ActorHead {
+    pub(crate) epoch: Epoch,
+    /// Number of the snapshot in the active slot; 0 without one.
+    pub(crate) seq: u64,
+    pub(crate) active: Option<Slot>,
+}
+
+impl ActorHead {
+    const NO_SLOT: u8 = 0xff;
+
+    pub(crate) fn seal(self, key: &[u8]) -> Vec<u8> {
+        let payload = &[self.active.map_or(Self::NO_SLOT, Slot::number)];
+        Envelope { kind: Kind::ActorHead, seq: self.seq, epoch: self.epoch, payload }.seal(key)
+    }
+
+    pub(crate) fn open(key: &[u8], value: &[u8]) -> Result<Self, Refused> {
+        let head = Envelope::open(key, value, Kind::ActorHead)?;
+        let active = match *head.payload {
+            [Self::NO_SLOT] => None,
+            [number] => Some(Slot::from_number(number).ok_or(Refused::Malformed)?),
+            _ => return Err(Refused::Malformed),
+        };
+        Ok(ActorHead { epoch: head.epoch, seq: head.seq, active })
+    }
+}
+
+/// The header of a slot: what the chunks make together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SlotHeader {
+    seq: u64,
+    epoch: Epoch,
+    version: u16,
+    /// Length of the state in bytes.
+    len: u32,
+    /// Checksum of the whole state.
+    state_crc: u32,
+    type_name: String,
+}
+
+impl SlotHeader {
+    pub(crate) fn of(snapshot: &Snapshot, epoch: Epoch) -> Self {
+        SlotHeader {
+            seq: snapshot.seq,
+            epoch,
+            version: snapshot.version,
+            len: snapshot.state.len() as u32,
+            state_crc: crc32fast::hash(&snapshot.state),
+            type_name: snapshot.type_name.clone(),
+        }
+    }
+
+    pub(crate) fn seal(&self, key: &[u8]) -> Vec<u8> {
+        let mut payload = Vec::with_capacity(10 + self.type_name.len());
+        payload.extend(self.version.to_be_bytes());
+        payload.extend(self.len.to_be_bytes());
+        payload.extend(self.state_crc.to_be_bytes());
+        payload.extend(self.type_name.as_bytes());
+        Envelope { kind: Kind::SlotHeader, seq: self.seq, epoch: self.epoch, payload: &payload }.seal(key)
+    }
+
+    fn open(key: &[u8], value: &[u8]) -> Result<Self, Refused> {
+        let header = Envelope::open(key, value, Kind::SlotHeader)?;
+        let is_sound = |read: &Self| read.len as usize <= SNAPSHOT_LEN_MAX;
+        Self::read(header).filter(is_sound).ok_or(Refused::Malformed)
+    }
+
+    fn read(header: Envelope<'_>) -> Option<Self> {
+        let mut rest = header.payload;
+        Some(SlotHeader {
+            seq: header.seq,
+            epoch: header.epoch,
+            version: u16::from_be_bytes(*take(&mut rest)?),
+            len: u32::from_be_bytes(*take(&mut rest)?),
+            state_crc: u32::from_be_bytes(*take(&mut rest)?),
+            type_name: String::from_utf8(rest.to_vec()).ok()?,
+        })
+    }
+
+    fn chunks(&self) -> u32 {
+        self.len.div_ceil(PAYLOAD_LEN_MAX as u32)
+    }
+
+    fn fits(&self, state: &[u8]) -> bool {
+        state.len() == self.len as usize && crc32fast::hash(state) == self.state_crc
+    }
+}

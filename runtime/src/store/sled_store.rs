@@ -1,0 +1,267 @@
+//! The store on disk: sled 0.34.7 behind our own checks.
+//!
+//! sled's flush survives the kill of the process but is no sync of the disk, so each group is followed by an
+//! `fdatasync` of our own. Even so only [`StorePromise::ProcessCrash`] is promised: what sled moves in the background
+//! cannot be ordered from outside. The guards of the folder are in `store_folder`, the one against a silently
+//! shortened log in `commit_marker`, and each record carries its own checksum (`record`).
+
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::commit_marker::CommitMarker;
+use super::error::{catching, panic_text};
+use super::layout::{self, Engine, Entries, Writes};
+use super::store_folder::StoreFolder;
+use super::{Batch, BatchOutcome, Cause, Scan, Store, StoreError, StorePromise};
+use crate::address::ActorPath;
+
+/// Memory for pages that were read, in bytes.
+const CACHE_BYTES_MAX: u64 = 64 << 20;
+
+/// A store in a folder on disk; an acknowledged commit survives `kill -9` at any instant.
+///
+/// One opening at a time, across processes. A failed write, a failed sync or a panic of the engine is final for the
+/// opening: drop it, mend the cause, open again.
+///
+/// ```
+/// use greenroom_runtime::{SledStore, StoreError};
+///
+/// # let parent = tempfile::tempdir()?;
+/// # let path = parent.path().join("store");
+/// let store = SledStore::open(&path)?;
+/// assert!(matches!(SledStore::open(&path), Err(StoreError::Locked { .. })));
+/// drop(store);
+/// assert!(SledStore::open(&path).is_ok());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct SledStore {
+    engine: SledEngine,
+    /// Held while the engine works: one caller at a time, and none after a failure.
+    opening: Mutex<Opening>,
+    /// Dropped last: the lock outlives the engine.
+    _folder: StoreFolder,
+}
+
+#[derive(Debug)]
+struct Opening {
+    marker: CommitMarker,
+    /// What every call is told once one has failed.
+    failed: Option<StoreError>,
+}
+
+impl SledStore {
+    /// Opens the store at `path`, creating it if there is none. Blocks; reads the log written since sled's last own
+    /// snapshot, at worst all of it.
+    ///
+    /// # Errors
+    ///
+    /// * [`StoreError::Locked`] at once if another opening has it; that one is not disturbed.
+    /// * [`StoreError::Open`] if the folder or the engine cannot be opened. Nothing was deleted.
+    /// * [`StoreError::Shortened`] if acknowledged commits are missing.
+    /// * [`StoreError::Format`] if a newer version wrote it, [`StoreError::HeadDamaged`] if that cannot be told.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        let folder = StoreFolder::lock(path.as_ref())?;
+        let open_error = |source: Cause| StoreError::Open { path: folder.path().into(), source };
+        let io_error = |error: std::io::Error| open_error(Arc::new(error));
+
+        folder.remove_torn_files().map_err(io_error)?;
+        let db = open_mended(&folder).map_err(|failure| match failure {
+            OpenFailure::Locked => StoreError::Locked { path: folder.path().into() },
+            OpenFailure::Damage(source) | OpenFailure::Other(source) => open_error(source),
+        })?;
+        let log = File::options().read(true).write(true).open(folder.log()).map_err(io_error)?;
+        log.sync_data().map_err(io_error)?;
+        folder.settle().map_err(io_error)?;
+
+        let engine = SledEngine { db, log: SledLog(log) };
+        let marker = CommitMarker::open(&folder.marker()).map_err(io_error)?;
+        let (stored, acknowledged) = (catching(|| layout::position(&engine))?, marker.acknowledged());
+        if stored < acknowledged {
+            return Err(StoreError::Shortened { marker: folder.marker(), stored, acknowledged });
+        }
+        let opening = Mutex::new(Opening { marker, failed: None });
+        Ok(SledStore { engine, opening, _folder: folder })
+    }
+
+    /// Every raw record of a closed store, for tests that damage them.
+    #[cfg(test)]
+    pub(crate) fn raw_records(path: &Path) -> Entries {
+        Self::open_raw(path)
+            .db
+            .iter()
+            .map(|entry| entry.map(|(k, v)| (k.to_vec(), v.to_vec())).unwrap())
+            .collect()
+    }
+
+    /// Puts a raw record of a closed store in its place, or removes it, for tests that damage them.
+    #[cfg(test)]
+    pub(crate) fn put_raw(path: &Path, key: Vec<u8>, value: Option<Vec<u8>>) {
+        Self::open_raw(path).apply(Writes::from([(key, value)])).unwrap();
+    }
+
+    #[cfg(test)]
+    fn open_raw(path: &Path) -> SledEngine {
+        let db = open_sled(path).ok().unwrap();
+        SledEngine { db, log: SledLog(File::open(path.join("db")).unwrap()) }
+    }
+
+    /// Runs `work` unless the opening has failed, and remembers if it fails now.
+    fn run<T>(
+        &self,
+        work: impl FnOnce(&SledEngine, &mut CommitMarker) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        // Poison is no news: a panic of the engine is caught below and remembered.
+        let mut opening = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(failed) = &opening.failed {
+            return Err(failed.clone());
+        }
+        let result = catching(|| work(&self.engine, &mut opening.marker));
+        if let Err(error) = &result
+            && error.is_final()
+        {
+            opening.failed = Some(error.clone().into_failed());
+        }
+        result
+    }
+}
+
+impl Store for SledStore {
+    fn commit(&self, group: &[Batch]) -> Result<Vec<BatchOutcome>, StoreError> {
+        self.run(|engine, marker| {
+            let outcomes = layout::commit(engine, group)?;
+            let newest = outcomes.iter().rev().find_map(|outcome| match outcome {
+                BatchOutcome::Committed(seq) => Some(*seq),
+                BatchOutcome::Stale { .. } => None,
+            });
+            // After the flush and before the answer: the marker never names what may still be lost.
+            newest.map_or(Ok(()), |seq| marker.acknowledge(seq)).map_err(StoreError::write)?;
+            Ok(outcomes)
+        })
+    }
+
+    fn scan(&self, actor: &ActorPath) -> Result<Scan, StoreError> {
+        self.run(|engine, _| layout::scan(engine, actor))
+    }
+
+    fn actors(&self) -> Result<Vec<ActorPath>, StoreError> {
+        self.run(|engine, _| layout::actors(engine))
+    }
+
+    fn promise(&self) -> StorePromise {
+        StorePromise::ProcessCrash
+    }
+}
+
+/// Why sled did not open.
+enum OpenFailure {
+    Locked,
+    /// It found something that it cannot read, or panicked over it: worth mending.
+    Damage(Cause),
+    Other(Cause),
+}
+
+/// Opens sled; on damage it mends what can be mended without loss and tries again.
+fn open_mended(folder: &StoreFolder) -> Result<sled::Db, OpenFailure> {
+    let first = match open_sled(folder.path()) {
+        Err(OpenFailure::Damage(cause)) => cause,
+        other => return other,
+    };
+    let mends: [(&str, Mend); 2] = [
+        ("its settings were restored", StoreFolder::restore_settings),
+        ("its whole log was read", StoreFolder::set_short_cuts_aside),
+    ];
+    let io_error = |error: std::io::Error| OpenFailure::Other(Arc::new(error));
+    for (mend, carry_out) in mends {
+        if carry_out(folder).map_err(io_error)? {
+            // What the failed opening left behind must let go of the log first.
+            File::open(folder.log()).map(SledLog).map(drop).map_err(io_error)?;
+            if let Ok(db) = open_sled(folder.path()) {
+                tracing::warn!(path = %folder.path().display(), error = &*first, mend, "the store was damaged");
+                return Ok(db);
+            }
+        }
+    }
+    folder.put_back().map_err(io_error)?;
+    Err(OpenFailure::Damage(first))
+}
+
+/// Changes the folder; `false` if there was nothing to change.
+type Mend = fn(&StoreFolder) -> std::io::Result<bool>;
+
+fn open_sled(path: &Path) -> Result<sled::Db, OpenFailure> {
+    let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES_MAX);
+    // Unwind safe: nothing of a panicked opening is kept.
+    match catch_unwind(AssertUnwindSafe(|| config.open())) {
+        Ok(Ok(db)) => Ok(db),
+        Ok(Err(sled::Error::Io(error))) if error.to_string().contains("could not acquire lock") => {
+            Err(OpenFailure::Locked)
+        }
+        Ok(Err(error @ sled::Error::Io(_))) => Err(OpenFailure::Other(Arc::new(error))),
+        Ok(Err(error)) => Err(OpenFailure::Damage(Arc::new(error))),
+        Err(panic) => {
+            let reason = format!("the engine panicked: {}", panic_text(&*panic));
+            Err(OpenFailure::Damage(Arc::new(StoreError::Failed { reason })))
+        }
+    }
+}
+
+#[derive(Debug)]
+struct SledEngine {
+    db: sled::Db,
+    /// Dropped after `db`.
+    log: SledLog,
+}
+
+/// A second handle on sled's log, to sync it.
+///
+/// Dropping it waits until sled has let go of the log. A dropped `sled::Db` leaves jobs behind that hold its lock for
+/// some milliseconds, and whoever opens the store again in that time would be refused.
+#[derive(Debug)]
+struct SledLog(File);
+
+impl Drop for SledLog {
+    fn drop(&mut self) {
+        // Unlocked by word, not by closing: see `StoreFolder`.
+        if let Err(error) = self.0.lock().and_then(|()| self.0.unlock()) {
+            tracing::debug!(%error, "cannot wait for the end of sled");
+        }
+    }
+}
+
+impl Engine for SledEngine {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.db.get(key).map_err(read_error)?.map(|value| value.to_vec()))
+    }
+
+    fn entries(&self, prefix: &[u8]) -> Result<Entries, StoreError> {
+        let entries = self.db.scan_prefix(prefix);
+        entries
+            .map(|entry| entry.map(|(key, value)| (key.to_vec(), value.to_vec())).map_err(read_error))
+            .collect()
+    }
+
+    fn next_key(&self, from: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let next = self.db.range(from..).keys().next();
+        Ok(next.transpose().map_err(read_error)?.map(|key| key.to_vec()))
+    }
+
+    fn apply(&self, writes: Writes) -> Result<(), StoreError> {
+        let mut batch = sled::Batch::default();
+        for (key, value) in writes {
+            match value {
+                Some(value) => batch.insert(key, value),
+                None => batch.remove(key),
+            }
+        }
+        // Flushed each time: sled deadlocks when too many writes are in flight.
+        self.db.apply_batch(batch).and_then(|()| self.db.flush()).map_err(|e| StoreError::write(e.into()))?;
+        self.log.0.sync_data().map_err(StoreError::write)
+    }
+}
+
+fn read_error(error: sled::Error) -> StoreError {
+    StoreError::Read { source: Arc::new(error) }
+}

@@ -1,0 +1,313 @@
+//! The queue in front of the store.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::store::{
+    BatchOutcome, Claim, CommitError, CommitSeq, Scan, StoreHandle, StorePromise, WriterStats, store_writer,
+};
+use crate::testing::{Fault, FaultyStore};
+
+type TestStore = Arc<FaultyStore<MemoryStore>>;
+
+fn faulty(store: FaultyStore<MemoryStore>) -> (TestStore, StoreHandle) {
+    let store = Arc::new(store);
+    let (handle, writer) = store_writer(Arc::clone(&store) as Arc<dyn Store>);
+    tokio::runtime::Handle::current().spawn(writer);
+    (store, handle)
+}
+
+fn healthy() -> (TestStore, StoreHandle) {
+    faulty(FaultyStore::new(MemoryStore::new()))
+}
+
+/// Queues `request` and lets it reach the queue.
+macro_rules! queued {
+    ($handle:expr, $handle_name:ident => $request:expr) => {{
+        let $handle_name = $handle.clone();
+        let task = tokio::runtime::Handle::current().spawn(async move { $request.await });
+        tokio::task::yield_now().await;
+        task
+    }};
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_is_answered_with_its_place_in_history() {
+    let (store, handle) = healthy();
+
+    assert_eq!(handle.commit(batch("a", 1, 1, 10)).await.unwrap(), CommitSeq(1));
+    assert_eq!(handle.commit(batch("b", 1, 1, 10)).await.unwrap(), CommitSeq(2));
+    assert_eq!(store.scan(&path("a")).unwrap().snapshot, Some(snapshot(1, 10)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_queues_up_during_a_flush_goes_into_the_next_one() {
+    let (store, handle) = healthy();
+    let hold = store.hold_commits();
+    let mut tasks = vec![queued!(handle, h => h.commit(batch("first", 1, 1, 1)))];
+    store.commit_arrived(1).await;
+    for number in 0..300 {
+        tasks.push(queued!(handle, h => h.commit(batch(&format!("a/{number}"), 1, 1, 1))));
+    }
+
+    drop(hold);
+    for (seq, task) in (1..).zip(tasks) {
+        assert_eq!(task.await.unwrap().unwrap(), CommitSeq(seq));
+    }
+
+    assert_eq!(handle.stats(), WriterStats { commits: 301, groups: 3, largest_group: 256 });
+    assert_eq!(store.commits(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_stops_growing_at_one_mebibyte() {
+    let (store, handle) = healthy();
+    let hold = store.hold_commits();
+    let mut tasks = vec![queued!(handle, h => h.commit(batch("first", 1, 1, 1)))];
+    store.commit_arrived(1).await;
+    for number in 0..4 {
+        tasks.push(queued!(handle, h => h.commit(batch(&format!("a/{number}"), 1, 1, 600 << 10))));
+    }
+
+    drop(hold);
+    for task in tasks {
+        task.await.unwrap().unwrap();
+    }
+
+    assert_eq!(handle.stats(), WriterStats { commits: 5, groups: 3, largest_group: 2 });
+}
+
+/// Goal: virtual time stands still while a group is being written, or every deadline of a test would fire.
+/// Method: the runtime has nothing to do but to wait for the flush, which a foreign thread lets go after a while.
+#[tokio::test(start_paused = true)]
+async fn a_paused_clock_stands_still_during_a_flush() {
+    let (store, handle) = healthy();
+    let mut hour = tokio::time::interval(std::time::Duration::from_secs(3_600));
+    hour.tick().await;
+    let hold = store.hold_commits();
+    let task = queued!(handle, h => h.commit(batch("a", 1, 1, 1)));
+    store.commit_arrived(1).await;
+
+    let releasing = std::thread::spawn(move || {
+        (0..10_000).for_each(|_| std::thread::yield_now());
+        drop(hold);
+    });
+    tokio::select! {
+        biased;
+        committed = task => assert_eq!(committed.unwrap().unwrap(), CommitSeq(1)),
+        _ = hour.tick() => panic!("an hour passed during one flush"),
+    }
+    releasing.join().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_starts_a_higher_life_with_the_newest_snapshot() {
+    let (_store, handle) = healthy();
+    let fresh = handle.claim(path("a"), Epoch(0)).await.unwrap();
+    assert_eq!(fresh, Claim { epoch: Epoch(1), snapshot: None, damage: Vec::new() });
+
+    handle.commit(batch("a", 1, 1, 10)).await.unwrap();
+
+    assert_eq!(handle.claim(path("a"), Epoch(0)).await.unwrap().epoch, Epoch(2));
+    let claim = handle.claim(path("a"), Epoch(8)).await.unwrap();
+    assert_eq!(claim, Claim { epoch: Epoch(9), snapshot: Some(snapshot(1, 10)), damage: Vec::new() });
+}
+
+/// Goal: the order of the queue holds also inside one group: a claim sees the commit before it and fences the one behind.
+#[tokio::test(start_paused = true)]
+async fn a_claim_sees_what_was_queued_before_and_fences_what_comes_behind() {
+    let (store, handle) = healthy();
+    let hold = store.hold_commits();
+    let first = queued!(handle, h => h.commit(batch("other", 1, 1, 1)));
+    store.commit_arrived(1).await;
+    let before = queued!(handle, h => h.commit(batch("a", 1, 1, 10)));
+    let claim = queued!(handle, h => h.claim(path("a"), Epoch(0)));
+    let second_claim = queued!(handle, h => h.claim(path("a"), Epoch(0)));
+    let behind = queued!(handle, h => h.commit(batch("a", 1, 2, 10)));
+
+    drop(hold);
+
+    first.await.unwrap().unwrap();
+    before.await.unwrap().unwrap();
+    let claim = claim.await.unwrap().unwrap();
+    assert_eq!((claim.epoch, claim.snapshot), (Epoch(2), Some(snapshot(1, 10))));
+    assert_eq!(second_claim.await.unwrap().unwrap().epoch, Epoch(3));
+    let behind = behind.await.unwrap();
+    assert!(
+        matches!(&behind, Err(CommitError::Stale { actor, epoch: Epoch(1), stored: Epoch(3) }) if *actor == path("a")),
+        "{behind:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn claims_of_different_actors_share_a_flush() {
+    let (store, handle) = healthy();
+    let hold = store.hold_commits();
+    let first = queued!(handle, h => h.commit(batch("other", 1, 1, 1)));
+    store.commit_arrived(1).await;
+    let a = queued!(handle, h => h.claim(path("a"), Epoch(0)));
+    let b = queued!(handle, h => h.claim(path("b"), Epoch(0)));
+
+    drop(hold);
+
+    for claim in [a, b] {
+        assert_eq!(claim.await.unwrap().unwrap().epoch, Epoch(1));
+    }
+    first.await.unwrap().unwrap();
+    assert_eq!(store.commits(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_reports_damage() {
+    let (store, handle) = healthy();
+    handle.commit(batch("a", 1, 1, 10)).await.unwrap();
+    for (key, _) in store.inner().raw_records().into_iter().skip(1) {
+        store.inner().put_raw(key, Some(b"scratched".to_vec()));
+    }
+
+    let claim = handle.claim(path("a"), Epoch(4)).await.unwrap();
+
+    assert_eq!((claim.epoch, claim.snapshot), (Epoch(5), None));
+    assert!(claim.damage.iter().any(|damage| damage.place == DamagePlace::Head));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_error_is_final_for_every_handle() {
+    for fault in [Fault::NoSpace, Fault::Write] {
+        let (store, handle) = faulty(FaultyStore::new(MemoryStore::new()).fail_commit(2, fault));
+        let other = handle.clone();
+        handle.commit(batch("a", 1, 1, 10)).await.unwrap();
+        assert!(handle.is_available() && handle.failure().is_none());
+
+        let failed = handle.commit(batch("a", 1, 2, 10)).await;
+
+        assert!(matches!(failed, Err(CommitError::Store(_))), "{failed:?}");
+        assert!(!other.is_available());
+        assert_eq!(other.failure().unwrap().to_string(), failed.unwrap_err().to_string());
+        assert!(matches!(other.claim(path("a"), Epoch(0)).await, Err(CommitError::Store(_))));
+        assert!(matches!(other.commit(batch("b", 1, 1, 10)).await, Err(CommitError::Store(_))));
+        assert_eq!(store.commits(), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_that_wait_while_the_store_fails_are_all_answered() {
+    let (store, handle) = faulty(FaultyStore::new(MemoryStore::new()).fail_commit(1, Fault::NoSpace));
+    let hold = store.hold_commits();
+    let mut tasks = vec![queued!(handle, h => h.commit(batch("first", 1, 1, 1)))];
+    store.commit_arrived(1).await;
+    for number in 0..400 {
+        tasks.push(queued!(handle, h => h.commit(batch(&format!("a/{number}"), 1, 1, 1))));
+    }
+    let claim = queued!(handle, h => h.claim(path("a"), Epoch(0)));
+
+    drop(hold);
+
+    for task in tasks {
+        assert!(matches!(task.await.unwrap(), Err(CommitError::Store(StoreError::NoSpace))));
+    }
+    assert!(matches!(claim.await.unwrap(), Err(CommitError::Store(StoreError::NoSpace))));
+    assert_eq!(store.commits(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_crash_behind_the_commit_the_record_is_there() {
+    let memory = MemoryStore::new();
+    let (_store, handle) = faulty(FaultyStore::new(memory.clone()).fail_commit(1, Fault::CrashAfterCommit));
+
+    assert!(matches!(handle.commit(batch("a", 1, 1, 10)).await, Err(CommitError::Store(_))));
+
+    let (_store, handle) = faulty(FaultyStore::new(memory));
+    assert_eq!(handle.claim(path("a"), Epoch(0)).await.unwrap().snapshot, Some(snapshot(1, 10)));
+}
+
+/// Goal: one actor with an overlong state harms neither the others of its group nor the store.
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_is_too_large_is_refused_alone() {
+    let (store, handle) = healthy();
+    let hold = store.hold_commits();
+    let first = queued!(handle, h => h.commit(batch("first", 1, 1, 1)));
+    store.commit_arrived(1).await;
+    let before = queued!(handle, h => h.commit(batch("a", 1, 1, 10)));
+    let large = queued!(handle, h => h.commit(batch("b", 1, 1, (16 << 20) + 1)));
+
+    drop(hold);
+
+    first.await.unwrap().unwrap();
+    before.await.unwrap().unwrap();
+    assert!(matches!(large.await.unwrap(), Err(CommitError::Store(StoreError::TooLarge { .. }))));
+    assert!(handle.is_available());
+    handle.commit(batch("b", 1, 1, 10)).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_of_the_engine_is_an_error_of_the_store() {
+    struct Panicking;
+    impl Store for Panicking {
+        fn commit(&self, _: &[Batch]) -> Result<Vec<BatchOutcome>, StoreError> {
+            panic!("an engine with a fault")
+        }
+        fn scan(&self, _: &ActorPath) -> Result<Scan, StoreError> {
+            panic!("an engine with a fault")
+        }
+        fn actors(&self) -> Result<Vec<ActorPath>, StoreError> {
+            Ok(Vec::new())
+        }
+        fn promise(&self) -> StorePromise {
+            StorePromise::Nothing
+        }
+    }
+    for is_claim in [false, true] {
+        let (handle, writer) = store_writer(Arc::new(Panicking));
+        tokio::runtime::Handle::current().spawn(writer);
+
+        let failed = match is_claim {
+            true => handle.claim(path("a"), Epoch(0)).await.map(|_| ()),
+            false => handle.commit(batch("a", 1, 1, 1)).await.map(|_| ()),
+        };
+
+        let is_told = |reason: &str| reason.contains("an engine with a fault");
+        assert!(matches!(failed, Err(CommitError::Store(StoreError::Failed { reason })) if is_told(&reason)));
+        assert!(!handle.is_available());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waiter_that_leaves_harms_nobody_in_its_group() {
+    let (store, handle) = healthy();
+    let hold = store.hold_commits();
+    let first = queued!(handle, h => h.commit(batch("first", 1, 1, 1)));
+    store.commit_arrived(1).await;
+    let leaving = queued!(handle, h => h.commit(batch("a", 1, 1, 10)));
+    let staying = queued!(handle, h => h.commit(batch("b", 1, 1, 10)));
+
+    leaving.abort();
+    assert!(leaving.await.is_err_and(|error| error.is_cancelled()));
+    drop(hold);
+
+    first.await.unwrap().unwrap();
+    staying.await.unwrap().unwrap();
+    assert_eq!(store.scan(&path("a")).unwrap().snapshot, Some(snapshot(1, 10)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_writer_ends_with_its_last_handle() {
+    let (handle, writer) = store_writer(Arc::new(MemoryStore::new()));
+    let task = tokio::runtime::Handle::current().spawn(writer);
+    let other = handle.clone();
+
+    drop(handle);
+    other.commit(batch("a", 1, 1, 1)).await.unwrap();
+    drop(other);
+
+    task.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_writer_the_store_is_unavailable() {
+    let (handle, writer) = store_writer(Arc::new(MemoryStore::new()));
+    drop(writer);
+
+    assert!(!handle.is_available());
+    assert!(matches!(handle.commit(batch("a", 1, 1, 1)).await, Err(CommitError::Unavailable)));
+}

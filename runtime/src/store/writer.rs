@@ -1,0 +1,326 @@
+//! The store's writer: the queue in which many commits wait for one flush.
+//!
+//! One future owns the receiving end, so the store has one writer and needs no lock. It takes what is queued (at
+//! most 256 requests or 1 MiB), carries the group out, answers everybody, and takes again: the slower the disk, the
+//! larger the group. Each group runs in [`tokio::task::spawn_blocking`], not on a thread of its own: a blocking task
+//! holds tokio's paused clock still, whereas during a flush on a foreign thread a paused clock runs away and every
+//! deadline of a test fires.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::error::catching;
+use super::{Batch, BatchOutcome, CommitSeq, Damage, Snapshot, Store, StoreError};
+use crate::address::{ActorPath, Epoch};
+
+/// Requests that may wait; whoever comes then waits for a place.
+const QUEUE_LEN_MAX: usize = 1_024;
+/// Requests taken into one group.
+const GROUP_LEN_MAX: usize = 256;
+/// States, in bytes, after which a group takes no further request.
+const GROUP_BYTES_MAX: usize = 1 << 20;
+
+/// Makes the queue in front of `store` and the future that serves it.
+///
+/// The future ends when all handles are dropped and everything queued is answered. It must run on a tokio runtime.
+/// Dropped early, it leaves the group in hand to finish on its own and answers [`CommitError::Unavailable`] to the
+/// requests behind it.
+pub(crate) fn store_writer(
+    store: Arc<dyn Store>,
+) -> (StoreHandle, impl Future<Output = ()> + Send + 'static) {
+    let (queue, requests) = mpsc::channel(QUEUE_LEN_MAX);
+    let shared = Arc::new(Shared::default());
+    let handle = StoreHandle { queue, shared: Arc::clone(&shared) };
+    (handle, serve(store, requests, shared))
+}
+
+/// The way to the store: commits and claims, in the order in which they were queued.
+///
+/// Cloning is cheap; all clones share the queue and the fate of the store. After a final store error every request is
+/// answered with it: only a new opening of the store helps.
+#[derive(Clone, Debug)]
+pub struct StoreHandle {
+    queue: mpsc::Sender<Request>,
+    shared: Arc<Shared>,
+}
+
+/// An actor's new life: the epoch it writes with and the state it starts from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The new epoch, higher than every one before; it is stored.
+    pub epoch: Epoch,
+    /// Newest snapshot that can be vouched for.
+    pub snapshot: Option<Snapshot>,
+    /// What had to be refused on the way. Not empty: the snapshot may be older than the newest committed.
+    pub damage: Vec<Damage>,
+}
+
+/// Why a commit or a claim did not happen.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommitError {
+    /// A newer life of the actor has claimed. Nothing was kept; the writer must stop.
+    #[error("{actor} writes with epoch {epoch}, but epoch {stored} is stored")]
+    Stale {
+        /// Who wrote.
+        actor: ActorPath,
+        /// The epoch it wrote with.
+        epoch: Epoch,
+        /// The newest epoch in the store.
+        stored: Epoch,
+    },
+    /// The store failed or refused. After a final error it is unknown whether the batch was kept: claim and look.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The writer has ended, as at shutdown. It is unknown whether the batch was kept.
+    #[error("the store's writer has ended")]
+    Unavailable,
+}
+
+/// What the writer has done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WriterStats {
+    /// Batches committed, claims among them.
+    pub commits: u64,
+    /// Groups written, each with one flush: `commits / groups` is the mean group size.
+    pub groups: u64,
+    /// Batches in the largest group.
+    pub largest_group: u64,
+}
+
+impl StoreHandle {
+    /// Commits `batch` and returns its place in the store's history once it is durable.
+    ///
+    /// Waits for a place in the queue, then for the flush.
+    ///
+    /// # Errors
+    ///
+    /// [`CommitError`] says what is known about the batch.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped while it waits for a place, nothing is queued. Dropped later, the batch is committed all the same and
+    /// the answer is lost. The other batches of the group are not harmed.
+    pub async fn commit(&self, batch: Batch) -> Result<CommitSeq, CommitError> {
+        self.request(|answer| Request::Commit { batch, answer }).await
+    }
+
+    /// Starts a new life of `actor`: stores an epoch higher than the stored one and `at_least`, and returns it with the
+    /// newest snapshot. Whatever writes with an older epoch is refused from here on.
+    ///
+    /// # Errors
+    ///
+    /// [`CommitError`]; whether the epoch was raised is then unknown, which harms nobody: claim again.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped after it was queued, the epoch is raised and the answer is lost.
+    pub async fn claim(&self, actor: ActorPath, at_least: Epoch) -> Result<Claim, CommitError> {
+        self.request(|answer| Request::Claim { actor, at_least, answer }).await
+    }
+
+    /// Whether the store still takes requests. Costs two atomic reads.
+    pub fn is_available(&self) -> bool {
+        self.shared.failure.get().is_none() && !self.queue.is_closed()
+    }
+
+    /// The final error of the store, if it had one.
+    pub fn failure(&self) -> Option<StoreError> {
+        self.shared.failure.get().cloned()
+    }
+
+    /// What the writer has done so far, read field by field.
+    pub fn stats(&self) -> WriterStats {
+        WriterStats {
+            commits: self.shared.commits.load(Relaxed),
+            groups: self.shared.groups.load(Relaxed),
+            largest_group: self.shared.largest_group.load(Relaxed),
+        }
+    }
+
+    async fn request<T>(&self, make: impl FnOnce(Answer<T>) -> Request) -> Result<T, CommitError> {
+        if let Some(failure) = self.failure() {
+            return Err(failure.into());
+        }
+        let (answer, answered) = oneshot::channel();
+        let queued = self.queue.send(make(answer)).await;
+        queued.map_err(|_| self.unavailable())?;
+        answered.await.unwrap_or_else(|_| Err(self.unavailable()))
+    }
+
+    fn unavailable(&self) -> CommitError {
+        self.failure().map_or(CommitError::Unavailable, CommitError::Store)
+    }
+}
+
+type Answer<T> = oneshot::Sender<Result<T, CommitError>>;
+
+#[derive(Debug)]
+enum Request {
+    Commit { batch: Batch, answer: Answer<CommitSeq> },
+    Claim { actor: ActorPath, at_least: Epoch, answer: Answer<Claim> },
+}
+
+impl Request {
+    fn len_bytes(&self) -> usize {
+        match self {
+            Request::Commit { batch, .. } => batch.len_bytes(),
+            Request::Claim { .. } => 0,
+        }
+    }
+}
+
+/// What handles and writer both see.
+#[derive(Debug, Default)]
+struct Shared {
+    /// Set once, by the first final error.
+    failure: OnceLock<StoreError>,
+    commits: AtomicU64,
+    groups: AtomicU64,
+    largest_group: AtomicU64,
+}
+
+impl Shared {
+    fn fail(&self, error: &StoreError) {
+        if error.is_final() && self.failure.set(error.clone()).is_ok() {
+            tracing::error!(error = error as &dyn std::error::Error, "the store has failed for good");
+        }
+    }
+
+    fn count(&self, outcomes: &[BatchOutcome]) {
+        let committed =
+            outcomes.iter().filter(|outcome| matches!(outcome, BatchOutcome::Committed(_))).count();
+        self.commits.fetch_add(committed as u64, Relaxed);
+        self.groups.fetch_add(1, Relaxed);
+        self.largest_group.fetch_max(outcomes.len() as u64, Relaxed);
+    }
+}
+
+async fn serve(store: Arc<dyn Store>, mut requests: mpsc::Receiver<Request>, shared: Arc<Shared>) {
+    while let Some(first) = requests.recv().await {
+        let mut bytes = first.len_bytes();
+        let mut taken = vec![first];
+        while taken.len() < GROUP_LEN_MAX
+            && bytes < GROUP_BYTES_MAX
+            && let Ok(next) = requests.try_recv()
+        {
+            bytes += next.len_bytes();
+            taken.push(next);
+        }
+        let (store, group_shared) = (Arc::clone(&store), Arc::clone(&shared));
+        let group = tokio::task::spawn_blocking(move || carry_out(&*store, &group_shared, taken));
+        if group.await.is_err() {
+            shared.fail(&StoreError::Failed { reason: "the writer panicked or its runtime ends".into() });
+        }
+    }
+}
+
+/// Carries out `requests` in their order, with as few flushes as that allows. Blocks.
+fn carry_out(store: &dyn Store, shared: &Shared, requests: Vec<Request>) {
+    let mut group = Group { store, shared, batches: Vec::new(), waiters: Vec::new(), loaded_bytes: 0 };
+    for request in requests {
+        match request {
+            Request::Commit { batch, answer } => group.add(batch, Waiter::Commit(answer)),
+            Request::Claim { actor, at_least, answer } => group.claim(actor, at_least, answer),
+        }
+    }
+    group.flush();
+}
+
+/// Batches on their way into one flush, each with who waits for it.
+struct Group<'a> {
+    store: &'a dyn Store,
+    shared: &'a Shared,
+    batches: Vec<Batch>,
+    /// As long as `batches`.
+    waiters: Vec<Waiter>,
+    /// States that were read for claims and wait here for their answer.
+    loaded_bytes: usize,
+}
+
+enum Waiter {
+    Commit(Answer<CommitSeq>),
+    Claim(Answer<Claim>, Claim),
+}
+
+impl Group<'_> {
+    fn add(&mut self, batch: Batch, waiter: Waiter) {
+        self.batches.push(batch);
+        self.waiters.push(waiter);
+    }
+
+    fn claim(&mut self, actor: ActorPath, at_least: Epoch, answer: Answer<Claim>) {
+        // The scan must see what the same actor has queued before.
+        if self.loaded_bytes > GROUP_BYTES_MAX || self.batches.iter().any(|batch| batch.writer == actor) {
+            self.flush();
+        }
+        let scanned = match self.shared.failure.get() {
+            Some(failure) => Err(failure.clone()),
+            None => catching(|| self.store.scan(&actor)),
+        };
+        match scanned {
+            Ok(scan) => {
+                let epoch = scan.epoch.max(at_least).next();
+                self.loaded_bytes += scan.snapshot.as_ref().map_or(0, |snapshot| snapshot.state.len());
+                let claim = Claim { epoch, snapshot: scan.snapshot, damage: scan.damage };
+                self.add(Batch { writer: actor, epoch, records: Vec::new() }, Waiter::Claim(answer, claim));
+            }
+            Err(error) => {
+                self.shared.fail(&error);
+                answer_with(answer, Err(error.into()));
+            }
+        }
+    }
+
+    fn flush(&mut self) {
+        let batches = std::mem::take(&mut self.batches);
+        let results = self.commit(&batches);
+        for ((batch, waiter), result) in batches.iter().zip(self.waiters.drain(..)).zip(results) {
+            let committed = match result {
+                Ok(BatchOutcome::Committed(seq)) => Ok(seq),
+                Ok(BatchOutcome::Stale { stored }) => {
+                    Err(CommitError::Stale { actor: batch.writer.clone(), epoch: batch.epoch, stored })
+                }
+                Err(error) => Err(CommitError::Store(error)),
+            };
+            match waiter {
+                Waiter::Commit(answer) => answer_with(answer, committed),
+                Waiter::Claim(answer, claim) => answer_with(answer, committed.map(|_| claim)),
+            }
+        }
+        self.loaded_bytes = 0;
+    }
+
+    /// One result for each batch.
+    fn commit(&self, batches: &[Batch]) -> Vec<Result<BatchOutcome, StoreError>> {
+        let committed = match (batches, self.shared.failure.get()) {
+            ([], _) => return Vec::new(),
+            (_, Some(failure)) => Err(failure.clone()),
+            (_, None) => catching(|| self.store.commit(batches)),
+        };
+        match committed {
+            Ok(outcomes) => {
+                assert_eq!(outcomes.len(), batches.len(), "a store answers each batch of a group");
+                self.shared.count(&outcomes);
+                outcomes.into_iter().map(Ok).collect()
+            }
+            // Refused, and nothing written: one by one, so that only the culprit is refused.
+            Err(error) if !error.is_final() && batches.len() > 1 => {
+                batches.iter().flat_map(|batch| self.commit(std::slice::from_ref(batch))).collect()
+            }
+            Err(error) => {
+                self.shared.fail(&error);
+                batches.iter().map(|_| Err(error.clone())).collect()
+            }
+        }
+    }
+}
+
+/// A waiter that is gone does not want its answer.
+fn answer_with<T>(answer: Answer<T>, result: Result<T, CommitError>) {
+    drop(answer.send(result));
+}

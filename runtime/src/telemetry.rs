@@ -1,0 +1,169 @@
+//! The names under which the runtime counts, and the handles behind them.
+//!
+//! No global recorder: handles come from the recorder given to [`Builder::metrics`](crate::Builder::metrics), so two
+//! runtimes in one process count apart. Without one, counting costs a branch.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use metrics::{Counter, Gauge, Key, Label, Level, Metadata, Recorder, Unit};
+
+use crate::message::FailureClass;
+use crate::sync::lock;
+
+/// Messages handled to the end, by `actor_type`.
+pub const MESSAGES_HANDLED: &str = "greenroom_messages_handled_total";
+/// Messages refused by a full mailbox, by `actor_type`.
+pub const MESSAGES_REFUSED: &str = "greenroom_messages_refused_total";
+/// Handlers that failed without ending their incarnation, by `actor_type` and `class`.
+pub const HANDLER_FAILURES: &str = "greenroom_handler_failures_total";
+/// Incarnations that ended, by `actor_type` and `reason`.
+pub const INCARNATIONS_ENDED: &str = "greenroom_incarnations_ended_total";
+/// Lives after the first, by `actor_type`.
+pub const RESTARTS: &str = "greenroom_restarts_total";
+/// Dead letters, by `reason`.
+pub const DEAD_LETTERS: &str = "greenroom_dead_letters_total";
+/// Places in the tree.
+pub const ACTORS: &str = "greenroom_actors";
+/// Messages waiting in all mailboxes, by `actor_type`; set by [`Runtime::measure`](crate::Runtime::measure).
+pub const MAILBOX_WAITING: &str = "greenroom_mailbox_waiting";
+/// Batches the store has committed; set by [`Runtime::measure`](crate::Runtime::measure).
+pub const STORE_COMMITS: &str = "greenroom_store_commits";
+/// Flushes of the store, each for a group of batches; set by [`Runtime::measure`](crate::Runtime::measure).
+pub const STORE_GROUPS: &str = "greenroom_store_groups";
+
+/// What each name counts, for `describe_*` and for `docs/operations.md`.
+pub const DESCRIBED: [(&str, Kind, &str); 10] = [
+    (MESSAGES_HANDLED, Kind::Counter, "messages handled to the end"),
+    (MESSAGES_REFUSED, Kind::Counter, "messages refused by a full mailbox"),
+    (HANDLER_FAILURES, Kind::Counter, "handlers that failed without ending their incarnation"),
+    (INCARNATIONS_ENDED, Kind::Counter, "incarnations that ended"),
+    (RESTARTS, Kind::Counter, "lives after the first"),
+    (DEAD_LETTERS, Kind::Counter, "dead letters"),
+    (ACTORS, Kind::Gauge, "places in the tree"),
+    (MAILBOX_WAITING, Kind::Gauge, "messages waiting in mailboxes"),
+    (STORE_COMMITS, Kind::Gauge, "batches committed by the store"),
+    (STORE_GROUPS, Kind::Gauge, "flushes of the store"),
+];
+
+/// Whether a name only rises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It only rises.
+    Counter,
+    /// It rises and falls.
+    Gauge,
+}
+
+type SharedRecorder = Arc<dyn Recorder + Send + Sync>;
+
+static METADATA: Metadata<'static> = Metadata::new("greenroom", Level::INFO, Some("greenroom"));
+
+pub(crate) struct Telemetry {
+    recorder: Option<SharedRecorder>,
+    by_type: Mutex<BTreeMap<&'static str, Arc<TypeMetrics>>>,
+    dead_letters: Mutex<BTreeMap<&'static str, Counter>>,
+    pub(crate) actors: Gauge,
+    pub(crate) store_commits: Gauge,
+    pub(crate) store_groups: Gauge,
+}
+
+/// The handles of one actor type.
+pub(crate) struct TypeMetrics {
+    name: &'static str,
+    pub(crate) handled: Counter,
+    pub(crate) refused: Counter,
+    pub(crate) restarts: Counter,
+    pub(crate) waiting: Gauge,
+    by_label: Mutex<BTreeMap<(&'static str, &'static str), Counter>>,
+}
+
+impl Telemetry {
+    pub(crate) fn new(recorder: Option<SharedRecorder>) -> Self {
+        if let Some(recorder) = &recorder {
+            for (name, kind, what) in DESCRIBED {
+                match kind {
+                    Kind::Counter => recorder.describe_counter(name.into(), Some(Unit::Count), what.into()),
+                    Kind::Gauge => recorder.describe_gauge(name.into(), Some(Unit::Count), what.into()),
+                }
+            }
+        }
+        let gauge = |name| gauge(recorder.as_ref(), name, vec![]);
+        Telemetry {
+            actors: gauge(ACTORS),
+            store_commits: gauge(STORE_COMMITS),
+            store_groups: gauge(STORE_GROUPS),
+            recorder,
+            by_type: Mutex::default(),
+            dead_letters: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn of_type(&self, name: &'static str) -> Arc<TypeMetrics> {
+        let recorder = self.recorder.as_ref();
+        let labels = || vec![Label::from_static_parts("actor_type", name)];
+        let mut by_type = lock(&self.by_type);
+        let metrics = by_type.entry(name).or_insert_with(|| {
+            Arc::new(TypeMetrics {
+                name,
+                handled: counter(recorder, MESSAGES_HANDLED, labels()),
+                refused: counter(recorder, MESSAGES_REFUSED, labels()),
+                restarts: counter(recorder, RESTARTS, labels()),
+                waiting: gauge(recorder, MAILBOX_WAITING, labels()),
+                by_label: Mutex::default(),
+            })
+        });
+        metrics.clone()
+    }
+
+    pub(crate) fn types(&self) -> Vec<(&'static str, Arc<TypeMetrics>)> {
+        lock(&self.by_type).iter().map(|(name, metrics)| (*name, metrics.clone())).collect()
+    }
+
+    pub(crate) fn dead_letter(&self, reason: &'static str) {
+        let mut counters = lock(&self.dead_letters);
+        let recorder = self.recorder.as_ref();
+        let labels = || vec![Label::from_static_parts("reason", reason)];
+        counters.entry(reason).or_insert_with(|| counter(recorder, DEAD_LETTERS, labels())).increment(1);
+    }
+}
+
+impl TypeMetrics {
+    pub(crate) fn failure(&self, telemetry: &Telemetry, class: FailureClass) {
+        let class = match class {
+            FailureClass::Bug => "bug",
+            FailureClass::External => "external",
+            FailureClass::Invalid => "invalid",
+            FailureClass::Exhausted => "exhausted",
+            FailureClass::Cancelled => "cancelled",
+        };
+        self.count(telemetry, HANDLER_FAILURES, "class", class);
+    }
+
+    pub(crate) fn exit(&self, telemetry: &Telemetry, reason: &'static str) {
+        self.count(telemetry, INCARNATIONS_ENDED, "reason", reason);
+    }
+
+    fn count(&self, telemetry: &Telemetry, name: &'static str, key: &'static str, value: &'static str) {
+        let mut counters = lock(&self.by_label);
+        let labels = || {
+            vec![Label::from_static_parts("actor_type", self.name), Label::from_static_parts(key, value)]
+        };
+        counters
+            .entry((name, value))
+            .or_insert_with(|| counter(telemetry.recorder.as_ref(), name, labels()))
+            .increment(1);
+    }
+}
+
+fn counter(recorder: Option<&SharedRecorder>, name: &'static str, labels: Vec<Label>) -> Counter {
+    recorder.map_or_else(Counter::noop, |recorder| {
+        recorder.register_counter(&Key::from_parts(name, labels), &METADATA)
+    })
+}
+
+fn gauge(recorder: Option<&SharedRecorder>, name: &'static str, labels: Vec<Label>) -> Gauge {
+    recorder.map_or_else(Gauge::noop, |recorder| {
+        recorder.register_gauge(&Key::from_parts(name, labels), &METADATA)
+    })
+}

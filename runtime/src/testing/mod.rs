@@ -1,0 +1,3 @@
+//! Doubles for tests.
+mod faulty_store;
+pub use faulty_store::{Fault, FaultyStore, HeldCommits};

@@ -1,0 +1,26 @@
+//! How a child left, as far as policy cares.
+
+/// Sorts the ways a child can leave by what supervision does about them.
+///
+/// OTP looks at the exit reason in the same way: `normal`, `shutdown` with `{shutdown, _}`, and everything else. Only
+/// [`ExitClass::External`] is an addition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ExitClass {
+    /// The child ended by itself, because it had nothing more to do.
+    Normal,
+    /// The child was asked to end, or is a supervisor that gave up (OTP's `shutdown`).
+    Shutdown,
+    /// Everything else: a panic, a failure, a kill, a stop that ran out of patience.
+    Abnormal,
+    /// The child could not start because something outside failed, such as a provider that is down.
+    ///
+    /// The same as [`ExitClass::Abnormal`], except that it does not count for the intensity of a child that says
+    /// [`OnExternal::BacksOff`](super::OnExternal::BacksOff).
+    External,
+}
+
+#[cfg(test)]
+impl ExitClass {
+    pub(crate) const ALL: [ExitClass; 4] =
+        [ExitClass::Normal, ExitClass::Shutdown, ExitClass::Abnormal, ExitClass::External];
+}

@@ -1,0 +1,1 @@
+//! Greenroom: tools.
