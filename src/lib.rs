@@ -1,1 +1,57 @@
-//! Greenroom.
+//! Greenroom: an actor runtime for AI agents, embedded in your tokio application.
+//!
+//! Every agent is an actor with a bounded mailbox. Supervision trees restart those that fall and route around them;
+//! handoffs and context sharing are typed messages; durable state is on disk before a reply leaves.
+//!
+//! ```
+//! use greenroom::prelude::*;
+//!
+//! struct Counter(u64);
+//! struct Add(u64);
+//!
+//! impl Message for Add { type Reply = u64; }
+//! impl Actor for Counter {
+//!     type Args = ();
+//!     type Inbox = Open<Self>;
+//!     async fn start(_: &()) -> Result<Self, Failure> { Ok(Counter(0)) }
+//! }
+//! impl Handler<Add> for Counter {
+//!     async fn handle(&mut self, m: Add, _cx: &mut Context<'_, Self>) -> Result<u64, Failure> {
+//!         self.0 += m.0;
+//!         Ok(self.0)
+//!     }
+//! }
+//!
+//! #[tokio::main(flavor = "current_thread")]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let runtime = Runtime::builder().start().await?;
+//!     let counter = runtime.spawn::<Counter>("counter", ()).await?;
+//!     assert_eq!(counter.ask(Add(2)).await?, 2);
+//!     runtime.shutdown(std::time::Duration::from_secs(5)).await;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! This crate only re-exports: `greenroom-runtime` (actors, mailboxes, the store), `greenroom-supervision` (trees),
+//! `greenroom-tools` (models and tools) and `greenroom-actors` (roles and handoff).
+
+pub use greenroom_actors as actors;
+pub use greenroom_supervision as supervision;
+pub use greenroom_tools as tools;
+
+pub use greenroom_runtime::*;
+pub use greenroom_supervision::{
+    ChildInfo, ChildSpec, Restart, Shutdown, Strategy, SuperviseError, SuperviseExt, Supervisor, SupervisorRef,
+};
+
+/// What nearly every program needs, in one `use`.
+pub mod prelude {
+    pub use greenroom_runtime::{
+        Actor, ActorPath, ActorRef, ActorSpec, Address, AskError, Backoff, Context, Durable, DurableMessage,
+        ExitReason, Failure, FailureClass, Handler, MailboxSpec, MemoryStore, Message, Open, Overflow, Recipient,
+        ReplyPort, Runtime, RuntimeConfig, RuntimeEvent, SledStore, SnapshotPolicy, TellError, inbox,
+    };
+    pub use greenroom_supervision::{
+        ChildSpec, Restart, Shutdown, Strategy, SuperviseExt, Supervisor, SupervisorRef,
+    };
+}

@@ -111,6 +111,7 @@ pub(crate) struct World {
     resources: BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>,
     /// Tasks of the runtime itself; aborted with it.
     tasks: Mutex<JoinSet<()>>,
+    writer: Mutex<JoinSet<()>>,
     store_failed: OnceLock<()>,
     /// Taken out at the end: the root's cell holds this world.
     root: Mutex<Option<OverseerRef<Root>>>,
@@ -163,11 +164,16 @@ impl World {
         lock(&self.root).clone()
     }
 
-    /// Lets the store go: it is closed when this returns, unless a commit is still being written.
-    async fn close_store(&self) {
+    /// Lets the store go: it is closed when this returns, unless a commit takes longer than `limit`.
+    async fn close_store(&self, limit: Duration) {
         drop(lock(&self.store).take());
-        let mut tasks = std::mem::take(&mut *lock(&self.tasks));
-        while tasks.join_next().await.is_some() {}
+        lock(&self.tasks).abort_all();
+        let mut writer = std::mem::take(&mut *lock(&self.writer));
+        let ended = self.clock.within(limit, async { while writer.join_next().await.is_some() {} }).await;
+        if ended.is_none() {
+            tracing::error!("the store is still writing; it is closed when it is done");
+            writer.detach_all();
+        }
     }
 
     pub(crate) fn store_failed(&self, error: &StoreError) {
@@ -181,8 +187,11 @@ impl World {
         self.resources.get(&TypeId::of::<T>())?.clone().downcast().ok()
     }
 
-    fn track(&self, task: impl Future<Output = ()> + Send + 'static) {
-        lock(&self.tasks).spawn(task);
+    pub(crate) fn track(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = lock(&self.tasks);
+        // Those that are through would pile up otherwise.
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(task);
     }
 }
 
@@ -210,7 +219,7 @@ impl Drop for Owner {
         }
         // The writer finishes what it has and ends with the last handle.
         drop(lock(&self.0.store).take());
-        lock(&self.0.tasks).detach_all();
+        lock(&self.0.writer).detach_all();
     }
 }
 
@@ -238,6 +247,12 @@ impl Runtime {
     /// A handle that does not keep the runtime alive.
     pub(crate) fn guest(world: Arc<World>) -> Self {
         Runtime { world, owner: None }
+    }
+
+    /// The same runtime, by a handle that does not keep it alive: for what lives inside it.
+    #[must_use]
+    pub fn into_guest(self) -> Self {
+        Self::guest(self.world)
     }
 
     pub(crate) fn world(&self) -> &Arc<World> {
@@ -327,6 +342,11 @@ impl Runtime {
         self.world.directory.get(path).ok_or_else(|| ResolveError::Nobody { path: path.clone() })
     }
 
+    /// The places below `path`, parents before children.
+    pub fn places_below(&self, path: &ActorPath) -> Vec<Place> {
+        self.world.directory.below(path)
+    }
+
     /// All places, ordered by path. Copies the directory under a lock.
     pub fn places(&self) -> Vec<Place> {
         self.world.directory.all()
@@ -405,7 +425,7 @@ impl Runtime {
             }
         }
         drop(lock(&self.world.root).take());
-        self.world.close_store().await;
+        self.world.close_store(deadline.max(Duration::from_secs(1))).await;
         // Those deeper down that had to be fenced are named by their events.
         while let Ok(event) = events.try_recv() {
             if let RuntimeEvent::Unresponsive { path, .. } = event
@@ -494,12 +514,13 @@ impl Builder {
             luck: AtomicU64::new(self.seed),
             resources: self.resources,
             tasks: Mutex::default(),
+            writer: Mutex::default(),
             store_failed: OnceLock::new(),
             root: Mutex::default(),
             config: self.config,
         });
         if let Some(writer) = writer {
-            world.track(writer);
+            lock(&world.writer).spawn(writer);
         }
         // The root is not in the directory; its path only shows in logs.
         let path = ActorPath::parse("root").map_err(SpawnError::Path)?;

@@ -1,1 +1,54 @@
-//! Greenroom: supervision.
+//! Greenroom's floor 1: who comes back, in which order, after which delay.
+//!
+//! ```
+//! # use greenroom_runtime::{Actor, Context, Failure, Handler, Message, Open, Runtime};
+//! use greenroom_supervision::{ChildSpec, Restart, Shutdown, Strategy, SuperviseExt, Supervisor};
+//! use std::time::Duration;
+//! # struct Desk;
+//! # struct Hello;
+//! # impl Message for Hello { type Reply = &'static str; }
+//! # impl Actor for Desk {
+//! #     type Args = ();
+//! #     type Inbox = Open<Self>;
+//! #     async fn start(_: &()) -> Result<Self, Failure> { Ok(Desk) }
+//! # }
+//! # impl Handler<Hello> for Desk {
+//! #     async fn handle(&mut self, _: Hello, _: &mut Context<'_, Self>) -> Result<&'static str, Failure> { Ok("hello") }
+//! # }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let runtime = Runtime::builder().start().await?;
+//! let support = runtime
+//!     .supervise(
+//!         Supervisor::named("support")
+//!             .strategy(Strategy::OneForOne)
+//!             .intensity(3, Duration::from_secs(10))
+//!             .child(
+//!                 ChildSpec::actor::<Desk>("desk", ())
+//!                     .restart(Restart::Permanent)
+//!                     .shutdown(Shutdown::Within(Duration::from_secs(5))),
+//!             ),
+//!     )
+//!     .await?;
+//! let desk = support.actor::<Desk>("desk")?;
+//! assert_eq!(desk.ask(Hello).await?, "hello");
+//! assert!(runtime.shutdown(Duration::from_secs(5)).await.is_clean());
+//! # Ok(())
+//! # }
+//! ```
+
+mod child;
+mod child_spec;
+mod policy;
+mod supervisor;
+mod supervisor_spec;
+
+pub use child_spec::ChildSpec;
+pub use policy::{
+    ChildFacts, ChildState, Decision, ExitClass, OnExternal, Restart, RestartGroup, RestartHistory,
+    RestartIntensity, RestartVerdict, Shutdown, Strategy, SupervisorFacts, SupervisorPhase, after_failed_start,
+    decide,
+};
+pub use supervisor::{ChildInfo, SuperviseError, SuperviseExt, SupervisorRef, SupervisorUnavailable};
+pub use supervisor_spec::{SpecComplaint, Supervisor};

@@ -16,7 +16,7 @@ use crate::actor::{
 use crate::address::{ActorPath, Epoch, Waits};
 use crate::events::RuntimeEvent;
 use crate::mailbox::lanes::{ControlLane, Raised};
-use crate::mailbox::queue::{Hand, Mailbox};
+use crate::mailbox::queue::{Gate, Hand, Mailbox};
 use crate::mailbox::{DeadLetterReason, Letter, MailboxSpec};
 use crate::message::NoReply;
 use crate::message::envelope::Parcel;
@@ -314,6 +314,12 @@ impl<A: Actor> Cell<A> {
         Cell { core, args, mailbox: Mailbox::new(settings.mailbox), settings, durability }
     }
 
+    fn clear_out(&self, gate: Gate) {
+        for parcel in self.mailbox.close(gate) {
+            self.bury(parcel, DeadLetterReason::Gone, NoReply::Stopped);
+        }
+    }
+
     /// The dead letter of `parcel`, and the word to its asker.
     pub(crate) fn bury(&self, parcel: A::Inbox, reason: DeadLetterReason, answer: NoReply) {
         if let Some(reply) = parcel.reply() {
@@ -404,14 +410,15 @@ impl<A: Actor> Seat for Cell<A> {
         if let Some(hand) = hand {
             self.settle_hand(hand, &reason);
         }
-        self.mailbox.reopen();
         self.core.ended(incarnation, &reason);
     }
 
     fn close(&self) {
-        for parcel in self.mailbox.close() {
-            self.bury(parcel, DeadLetterReason::Gone, NoReply::Stopped);
-        }
+        self.clear_out(Gate::Closed);
+    }
+
+    fn shelve(&self) {
+        self.clear_out(Gate::Shelved);
     }
 
     fn drain(&self) {

@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 use crate::actor::place::BoxFuture;
 use crate::actor::ractor_bridge::{Knock, launch_shell};
@@ -115,6 +116,7 @@ impl<O: Overseer> Seat for OverseerCell<O> {
     fn close(&self) {
         lock(&self.knock).take();
     }
+    fn shelve(&self) {}
     fn drain(&self) {
         self.core.raise(Raised::Stop);
     }
@@ -261,6 +263,20 @@ impl<O: Overseer> OverseerRef<O> {
             Some(knock) => knock.post(message),
             None => Err(message),
         }
+    }
+
+    /// Hands it a message after `delay`; lost when it is not running then.
+    pub fn post_after(&self, delay: Duration, message: O::Message) {
+        let me = self.clone();
+        let world = &self.cell.core.world;
+        let clock = world.clock;
+        world.track(async move {
+            if !delay.is_zero() {
+                clock.sleep(delay).await;
+            }
+            // Not running any more: nobody is left to whom the message means something.
+            drop(me.post(message));
+        });
     }
 
     /// The overseer behind a place, if it is an `O`.

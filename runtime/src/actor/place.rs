@@ -93,6 +93,7 @@ pub(crate) trait Seat: Send + Sync + 'static {
     /// ended already.
     fn end(&self, incarnation: Incarnation, reason: ExitReason);
     fn close(&self);
+    fn shelve(&self);
     fn drain(&self);
     fn waiting(&self) -> (usize, usize);
     fn in_hand(&self) -> Option<InHand>;
@@ -212,6 +213,12 @@ impl Place {
     /// Lets it handle what waits, refuses what comes, and then end normally.
     pub fn drain(&self) {
         self.0.drain();
+    }
+
+    /// Lays a place aside whose incarnation ended and does not come back for now: what waits goes to dead letters, and
+    /// new messages are refused until it is launched again.
+    pub fn shelve(&self) {
+        self.0.shelve();
     }
 
     /// Deletes the place, and those below it: what waits goes to dead letters, references answer `Gone`. A running

@@ -75,6 +75,7 @@ pub(crate) async fn launch_worker<A: Actor>(
 ) -> Result<Incarnation, LaunchError> {
     let (incarnation, control) = cell.core.begin()?;
     cell.mailbox.hand_to(incarnation.0);
+    cell.mailbox.reopen();
     let life = Life::new(cell.clone(), incarnation, control);
     spawn(Worker::<A>(PhantomData), life, cell, incarnation, under).await.map(|_| incarnation)
 }

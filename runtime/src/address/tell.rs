@@ -47,6 +47,14 @@ pub enum TellError<M> {
         /// What was not accepted.
         message: M,
     },
+    /// No incarnation runs, and none will before its supervisor starts it again by request.
+    #[error("{to} is stopped")]
+    Stopped {
+        /// Who is stopped.
+        to: ActorPath,
+        /// What was not accepted.
+        message: M,
+    },
     /// The actor is durable and its store has failed: it could not keep what it was told.
     #[error("the store behind {to} is unavailable")]
     StoreUnavailable {
@@ -81,6 +89,7 @@ impl<M> TellError<M> {
             TellError::MailboxFull { message, .. }
             | TellError::Gone { message, .. }
             | TellError::Draining { message, .. }
+            | TellError::Stopped { message, .. }
             | TellError::StoreUnavailable { message, .. }
             | TellError::WaitsInRing { message, .. }
             | TellError::SenderFenced { message, .. } => message,
@@ -135,7 +144,8 @@ impl Refusal {
                 TellError::MailboxFull { to, capacity: cell.mailbox.capacity(), waited, message }
             }
             Refusal::Gate(Gate::Draining) => TellError::Draining { to, message },
-            Refusal::Gate(_) => TellError::Gone { to, message },
+            Refusal::Gate(Gate::Shelved) => TellError::Stopped { to, message },
+            Refusal::Gate(Gate::Open | Gate::Closed) => TellError::Gone { to, message },
             Refusal::StoreUnavailable => TellError::StoreUnavailable { to, message },
             Refusal::Ring(ring) => TellError::WaitsInRing { ring, message },
             Refusal::Fenced => TellError::SenderFenced { to, message },

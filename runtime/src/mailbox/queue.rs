@@ -41,6 +41,8 @@ pub(crate) enum Gate {
     Open,
     /// Nothing new is taken, what waits is handled.
     Draining,
+    /// No incarnation runs, and none will before the supervisor decides so.
+    Shelved,
     Closed,
 }
 
@@ -183,8 +185,8 @@ impl<E: Parcel> Mailbox<E> {
     /// Fills a place that was held.
     pub(crate) fn fill(&self, parcel: E) -> Result<(), (E, Gate)> {
         let inbound = lock(&self.inbound);
-        if inbound.gate == Gate::Closed {
-            return Err((parcel, Gate::Closed));
+        if matches!(inbound.gate, Gate::Shelved | Gate::Closed) {
+            return Err((parcel, inbound.gate));
         }
         // A place promised before a drain began is honoured.
         self.enqueue(inbound, parcel);
@@ -415,7 +417,7 @@ impl<E: Parcel> Mailbox<E> {
     /// Opens the gate again for the next life, unless the place was closed.
     pub(crate) fn reopen(&self) {
         let mut inbound = lock(&self.inbound);
-        if inbound.gate == Gate::Draining {
+        if inbound.gate != Gate::Closed {
             inbound.gate = Gate::Open;
         }
     }
@@ -426,8 +428,8 @@ impl<E: Parcel> Mailbox<E> {
     }
 
     /// Refuses everything from now on and gives back what waits, oldest first.
-    pub(crate) fn close(&self) -> Vec<E> {
-        self.shut(Gate::Closed);
+    pub(crate) fn close(&self, gate: Gate) -> Vec<E> {
+        self.shut(gate);
         let mut inbound = lock(&self.inbound);
         let mut batch = lock(&self.batch);
         let mut left: Vec<E> = batch.items.drain(..).collect();

@@ -263,5 +263,9 @@ impl Engine for SledEngine {
 }
 
 fn read_error(error: sled::Error) -> StoreError {
-    StoreError::Read { source: Arc::new(error) }
+    match error {
+        // sled gives the error of its background writer to whoever comes next, a reader too: final like any other.
+        sled::Error::Io(error) => StoreError::write(error),
+        error => StoreError::Read { source: Arc::new(error) },
+    }
 }

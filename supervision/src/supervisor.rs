@@ -1,0 +1,440 @@
+//! The supervisor at work: carries out what the policy decides.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use greenroom_runtime::{
+    Actor, ActorPath, ActorRef, Address, ChildExit, ExitReason, Flow, LifeState, Overseer, OverseerContext,
+    OverseerRef, Place, ResolveError, Runtime, RuntimeEvent, SpawnError,
+};
+use tokio::sync::oneshot;
+
+use crate::child::{Child, classify};
+use crate::policy::{
+    ChildFacts, ChildState, Decision, ExitClass, RestartHistory, SupervisorFacts, SupervisorPhase,
+    after_failed_start, decide,
+};
+use crate::supervisor_spec::{SpecComplaint, Supervisor};
+
+/// One life of a supervisor.
+pub(crate) struct Supervising {
+    spec: Supervisor,
+    /// In start order.
+    children: Vec<Child>,
+    history: RestartHistory,
+    phase: SupervisorPhase,
+}
+
+pub(crate) enum SupervisorMessage {
+    /// A restart that failed, or waits for its backoff, is due. Through the mailbox, so that a stop is heard between.
+    TryAgain { child: String, start: Vec<String>, how: Try },
+    Children(oneshot::Sender<Vec<ChildInfo>>),
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum Try {
+    /// It was decided already and only waited.
+    Delayed,
+    /// A start failed: the policy has its say first.
+    AfterFailure,
+}
+
+enum NotStarted {
+    Failed(ExitReason),
+    /// The supervisor was asked to stop meanwhile.
+    Stopping,
+}
+
+impl Supervising {
+    pub(crate) fn new(spec: Supervisor) -> Self {
+        let history = RestartHistory::new(spec.intensity);
+        Supervising { spec, children: Vec::new(), history, phase: SupervisorPhase::Running }
+    }
+
+    fn position(&self, name: &str) -> Option<usize> {
+        self.children.iter().position(|child| child.spec.name() == name)
+    }
+
+    fn ask_policy(
+        &mut self,
+        which: fn(&SupervisorFacts<'_>, usize, ExitClass, &mut RestartHistory) -> Decision,
+        child: usize,
+        exit: ExitClass,
+        cx: &OverseerContext,
+    ) -> Decision {
+        let children: Vec<ChildFacts> = self.children.iter().map(Child::facts).collect();
+        let now_ms = u64::try_from(cx.runtime().clock().elapsed().as_millis()).unwrap_or(u64::MAX);
+        let facts =
+            SupervisorFacts { strategy: self.spec.strategy, phase: self.phase, children: &children, now_ms };
+        which(&facts, child, exit, &mut self.history)
+    }
+
+    // ---- starting ----
+
+    async fn start_all(&mut self, cx: &OverseerContext) -> Result<(), NotStarted> {
+        for spec in self.spec.children.clone() {
+            let place = spec.place.place(cx.runtime(), Some(cx.path())).map_err(|error| {
+                let reason = ExitReason::Failed {
+                    phase: greenroom_runtime::ExitPhase::Start,
+                    failure: greenroom_runtime::Failure::bug(error),
+                };
+                NotStarted::Failed(reason)
+            })?;
+            self.children.push(Child::new(spec, place));
+        }
+        self.close_unclaimed(cx);
+        for at in 0..self.children.len() {
+            self.start_child(at, cx).await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes what an earlier life left that this one's spec does not name.
+    fn close_unclaimed(&self, cx: &OverseerContext) {
+        for place in cx.runtime().places_below(cx.path()) {
+            let mine = |child: &Child| {
+                place.path() == child.place.path() || place.path().is_below(child.place.path())
+            };
+            if !self.children.iter().any(mine) {
+                place.close();
+            }
+        }
+    }
+
+    async fn start_child(&mut self, at: usize, cx: &OverseerContext) -> Result<(), NotStarted> {
+        let child = &mut self.children[at];
+        let incarnation = match child.place.launch(cx.link()).await {
+            Ok(incarnation) => incarnation,
+            Err(_) if cx.is_stopping() => return Err(NotStarted::Stopping),
+            Err(error) => {
+                let failure = greenroom_runtime::Failure::bug(error);
+                let reason =
+                    ExitReason::Failed { phase: greenroom_runtime::ExitPhase::Start, failure };
+                return Err(NotStarted::Failed(reason));
+            }
+        };
+        child.incarnation = Some(incarnation);
+        tokio::select! {
+            biased;
+            started = child.place.started(incarnation) => match started {
+                Ok(()) => {
+                    child.state = ChildState::Running;
+                    Ok(())
+                }
+                Err(reason) => {
+                    child.incarnation = None;
+                    Err(NotStarted::Failed(reason))
+                }
+            },
+            () = cx.stopping() => Err(NotStarted::Stopping),
+        }
+    }
+
+    // ---- stopping ----
+
+    /// Stops what runs, in reverse start order.
+    async fn stop_all(&mut self) {
+        self.phase = SupervisorPhase::Stopping;
+        for child in self.children.iter_mut().rev() {
+            child.bring_down().await;
+        }
+    }
+
+    // ---- restarting ----
+
+    async fn carry_out(&mut self, decision: Decision, at: usize, reason: &ExitReason, cx: &OverseerContext) -> Flow {
+        match decision {
+            Decision::Ignore => Flow::Stay,
+            Decision::Forget => {
+                self.children.remove(at).place.close();
+                Flow::Stay
+            }
+            Decision::Keep => {
+                self.children[at].state = ChildState::Stopped;
+                self.children[at].place.shelve();
+                Flow::Stay
+            }
+            Decision::GiveUp => self.give_up(at, reason, cx).await,
+            Decision::Restart { stop, forget, start } => {
+                let name = self.children[at].spec.name().to_owned();
+                self.children[at].last_exit = Some(reason.clone());
+                for child in stop {
+                    self.children[child].bring_down().await;
+                }
+                let start: Vec<String> =
+                    start.iter().map(|child| self.children[*child].spec.name().to_owned()).collect();
+                for child in forget {
+                    self.children.remove(child).place.close();
+                }
+                self.begin_restart(name, start, cx).await
+            }
+        }
+    }
+
+    async fn begin_restart(&mut self, name: String, start: Vec<String>, cx: &OverseerContext) -> Flow {
+        let Some(at) = self.position(&name) else { return Flow::Stay };
+        let runtime = cx.runtime();
+        let child = &mut self.children[at];
+        child.state = ChildState::Restarting;
+        let delay = child.delay(runtime.clock().elapsed(), runtime.random());
+        runtime.publish(RuntimeEvent::Restarting { path: child.place.path().clone(), delay });
+        if delay.is_zero() {
+            return self.start_group(start, cx).await;
+        }
+        self.post(SupervisorMessage::TryAgain { child: name, start, how: Try::Delayed }, delay, cx);
+        Flow::Stay
+    }
+
+    /// Starts the named children in order. The first that does not start becomes the one to try again.
+    async fn start_group(&mut self, start: Vec<String>, cx: &OverseerContext) -> Flow {
+        for name in start {
+            let Some(at) = self.position(&name) else { continue };
+            match self.start_child(at, cx).await {
+                Ok(()) => {}
+                Err(NotStarted::Stopping) => return Flow::Leave(self.on_stop(cx).await),
+                Err(NotStarted::Failed(reason)) => {
+                    for child in &mut self.children {
+                        if child.state == ChildState::Restarting {
+                            child.state = ChildState::Stopped;
+                        }
+                    }
+                    let child = &mut self.children[at];
+                    child.state = ChildState::Restarting;
+                    child.last_exit = Some(reason);
+                    let again =
+                        SupervisorMessage::TryAgain { child: name, start: Vec::new(), how: Try::AfterFailure };
+                    self.post(again, Duration::ZERO, cx);
+                    return Flow::Stay;
+                }
+            }
+        }
+        Flow::Stay
+    }
+
+    async fn try_again(&mut self, name: String, start: Vec<String>, how: Try, cx: &OverseerContext) -> Flow {
+        let Some(at) = self.position(&name) else { return Flow::Stay };
+        if self.children[at].state != ChildState::Restarting {
+            return Flow::Stay;
+        }
+        match how {
+            Try::Delayed => self.start_group(start, cx).await,
+            Try::AfterFailure => {
+                let reason = self.children[at].last_exit.clone().unwrap_or(ExitReason::StartTimedOut);
+                let decision = self.ask_policy(after_failed_start, at, classify(&reason), cx);
+                self.carry_out(decision, at, &reason, cx).await
+            }
+        }
+    }
+
+    fn post(&self, message: SupervisorMessage, delay: Duration, cx: &OverseerContext) {
+        let me = cx.runtime().place(cx.path()).ok().and_then(|place| OverseerRef::<Self>::of(&place));
+        if let Some(me) = me {
+            me.post_after(delay, message);
+        }
+    }
+
+    async fn give_up(&mut self, at: usize, reason: &ExitReason, cx: &OverseerContext) -> Flow {
+        let child = &mut self.children[at];
+        child.state = ChildState::Stopped;
+        let reason = ExitReason::IntensityExceeded {
+            child: child.place.path().clone(),
+            caused_by: Arc::new(reason.clone()),
+        };
+        let limit = self.spec.intensity;
+        tracing::error!(supervisor = %cx.path(), max = limit.max, within = ?limit.within, %reason, "restart intensity exceeded, escalating");
+        cx.runtime().publish(RuntimeEvent::GaveUp { path: cx.path().clone(), reason: reason.clone() });
+        self.stop_all().await;
+        Flow::Leave(reason)
+    }
+}
+
+impl Overseer for Supervising {
+    type Message = SupervisorMessage;
+
+    async fn begin(&mut self, cx: &OverseerContext) -> Flow {
+        match self.start_all(cx).await {
+            Ok(()) => Flow::Stay,
+            Err(NotStarted::Stopping) => Flow::Leave(self.on_stop(cx).await),
+            Err(NotStarted::Failed(reason)) => {
+                let failed = self.children.iter().find(|child| child.state == ChildState::Stopped);
+                let child = failed.map_or_else(|| cx.path().clone(), |child| child.place.path().clone());
+                self.stop_all().await;
+                Flow::Leave(ExitReason::ChildFailedToStart { child, caused_by: Arc::new(reason) })
+            }
+        }
+    }
+
+    async fn on_message(&mut self, message: SupervisorMessage, cx: &OverseerContext) -> Flow {
+        match message {
+            SupervisorMessage::TryAgain { child, start, how } => self.try_again(child, start, how, cx).await,
+            SupervisorMessage::Children(answer) => {
+                let children = self.children.iter().map(ChildInfo::of).collect();
+                // Who asked may have gone.
+                drop(answer.send(children));
+                Flow::Stay
+            }
+        }
+    }
+
+    async fn on_child_exit(&mut self, exit: ChildExit, cx: &OverseerContext) -> Flow {
+        let Some(at) = self.children.iter().position(|child| child.incarnation == Some(exit.incarnation)) else {
+            return Flow::Stay; // an end that this supervisor brought about, or of a child it has forgotten
+        };
+        let decision = self.ask_policy(decide, at, classify(&exit.reason), cx);
+        self.children[at].incarnation = None;
+        self.carry_out(decision, at, &exit.reason, cx).await
+    }
+
+    async fn on_stop(&mut self, _cx: &OverseerContext) -> ExitReason {
+        self.stop_all().await;
+        ExitReason::Shutdown
+    }
+}
+
+/// One child as [`SupervisorRef::children`] shows it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ChildInfo {
+    /// Its name.
+    pub name: String,
+    /// Its path.
+    pub path: ActorPath,
+    /// Whether it runs, waits to be started again, or is stopped.
+    pub state: ChildState,
+    /// Where its cell is in its life.
+    pub life: LifeState,
+    /// Lives after the first.
+    pub restarts: u64,
+}
+
+impl ChildInfo {
+    fn of(child: &Child) -> Self {
+        let seen = child.place.observe();
+        ChildInfo {
+            name: child.spec.name().to_owned(),
+            path: seen.path,
+            state: child.state,
+            life: seen.state,
+            restarts: seen.restarts,
+        }
+    }
+}
+
+/// Why a tree was not started.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SuperviseError {
+    /// The spec is wrong; nothing was started. All complaints are here.
+    #[error("the supervision tree was refused: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Spec(Vec<SpecComplaint>),
+    /// The supervisor or one of its children did not start; what had started was stopped in reverse order.
+    #[error(transparent)]
+    Spawn(#[from] SpawnError),
+}
+
+/// The supervisor is not running: it gave up, was stopped, or is being restarted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the supervisor {0} is not running")]
+pub struct SupervisorUnavailable(pub ActorPath);
+
+/// Puts supervisors into a runtime. In the prelude.
+pub trait SuperviseExt {
+    /// Starts `supervisor` at the top of the tree, with all its children, left to right; ready when all have started.
+    ///
+    /// # Errors
+    ///
+    /// [`SuperviseError`]; nothing is left behind.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped early, the tree may go on starting; it is then found in the directory.
+    fn supervise(
+        &self,
+        supervisor: Supervisor,
+    ) -> impl Future<Output = Result<SupervisorRef, SuperviseError>> + Send;
+}
+
+impl SuperviseExt for Runtime {
+    async fn supervise(&self, supervisor: Supervisor) -> Result<SupervisorRef, SuperviseError> {
+        let complaints = supervisor.complaints();
+        if !complaints.is_empty() {
+            return Err(SuperviseError::Spec(complaints));
+        }
+        let place = self.plant(&supervisor.into_place_spec(), None).await?;
+        Ok(SupervisorRef { runtime: self.clone().into_guest(), place })
+    }
+}
+
+/// A reference to a running supervisor. Does not keep the runtime alive.
+#[derive(Clone)]
+pub struct SupervisorRef {
+    runtime: Runtime,
+    place: Place,
+}
+
+impl SupervisorRef {
+    /// Where it lives.
+    #[must_use]
+    pub fn path(&self) -> &ActorPath {
+        self.place.path()
+    }
+
+    /// Its place in the tree.
+    #[must_use]
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// A reference to the actor below, by its name or its path from here (`billing/agent-1`).
+    ///
+    /// # Errors
+    ///
+    /// [`ResolveError`]: nobody lives there, or another type does.
+    pub fn actor<A: Actor>(&self, name: &str) -> Result<ActorRef<A>, ResolveError> {
+        let path = ActorPath::parse(&format!("{}/{name}", self.path()));
+        let path = path.map_err(|_| ResolveError::Nobody { path: self.path().clone() })?;
+        self.runtime.resolve(&Address::new(path))
+    }
+
+    /// Its children in start order.
+    ///
+    /// # Errors
+    ///
+    /// [`SupervisorUnavailable`] when no incarnation runs.
+    ///
+    /// # Cancel safety
+    ///
+    /// May be dropped.
+    pub async fn children(&self) -> Result<Vec<ChildInfo>, SupervisorUnavailable> {
+        let unavailable = || SupervisorUnavailable(self.path().clone());
+        let (answer, children) = oneshot::channel();
+        let me = OverseerRef::<Supervising>::of(&self.place).ok_or_else(unavailable)?;
+        me.post(SupervisorMessage::Children(answer)).map_err(|_| unavailable())?;
+        children.await.map_err(|_| unavailable())
+    }
+
+    /// Stops the whole tree below in reverse start order, and says how the supervisor ended.
+    ///
+    /// # Cancel safety
+    ///
+    /// The stop stays raised.
+    pub async fn stop(&self, patience: Duration) -> Option<ExitReason> {
+        self.place.bring_down(Some(patience)).await
+    }
+
+    /// Waits until the supervisor's place is deleted: it gave up or was stopped for good.
+    ///
+    /// # Cancel safety
+    ///
+    /// May be dropped and called again.
+    pub async fn closed(&self) -> Option<ExitReason> {
+        self.place.closed().await
+    }
+}
+
+impl fmt::Debug for SupervisorRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SupervisorRef({})", self.path())
+    }
+}
