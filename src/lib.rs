@@ -39,19 +39,34 @@ pub use greenroom_actors as actors;
 pub use greenroom_supervision as supervision;
 pub use greenroom_tools as tools;
 
+pub use greenroom_actors::{
+    ContextPolicy, Decision, Fallback, HandOffExt, Handoff, HandoffFailure, HandoffId, HandoffOutcome,
+    HandoffPayload, Role, Roles, TooManyHops, Transcript,
+};
 pub use greenroom_runtime::*;
 pub use greenroom_supervision::{
-    ChildInfo, ChildSpec, Restart, Shutdown, Strategy, SuperviseError, SuperviseExt, Supervisor, SupervisorRef,
+    ChildInfo, ChildSpec, Restart, Shutdown, Strategy, SuperviseError, SuperviseExt, Supervisor,
+    SupervisorRef,
+};
+
+pub use greenroom_tools::{
+    Model, ModelError, ModelExt, ModelHandle, ModelReply, ModelRequest, ScriptedModel, Speaker, Turn,
 };
 
 /// What nearly every program needs, in one `use`.
 pub mod prelude {
+    pub use greenroom_actors::{
+        ContextPolicy, Decision, Fallback, HandOffExt, Handoff, HandoffOutcome, HandoffPayload, Role, Roles,
+        Transcript,
+    };
     pub use greenroom_runtime::{
         Actor, ActorPath, ActorRef, ActorSpec, Address, AskError, Backoff, Context, Durable, DurableMessage,
-        ExitReason, Failure, FailureClass, Handler, MailboxSpec, MemoryStore, Message, Open, Overflow, Recipient,
-        ReplyPort, Runtime, RuntimeConfig, RuntimeEvent, SledStore, SnapshotPolicy, TellError, inbox,
+        ExitReason, Failure, FailureClass, Handler, MailboxSpec, MemoryStore, Message, Open, Overflow,
+        Recipient, ReplyPort, Runtime, RuntimeConfig, RuntimeEvent, SledStore, SnapshotPolicy, TellError,
+        inbox,
     };
     pub use greenroom_supervision::{
         ChildSpec, Restart, Shutdown, Strategy, SuperviseExt, Supervisor, SupervisorRef,
     };
+    pub use greenroom_tools::{Model, ModelExt, ModelHandle, ModelRequest, ScriptedModel, Speaker, Turn};
 }

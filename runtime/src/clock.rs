@@ -14,12 +14,14 @@ pub struct Clock {
     origin: Instant,
 }
 
-impl Clock {
+impl Default for Clock {
     /// A clock whose [`elapsed`](Clock::elapsed) counts from now.
-    pub(crate) fn started_now() -> Self {
+    fn default() -> Self {
         Clock { origin: Instant::now() }
     }
+}
 
+impl Clock {
     /// The monotonic now. About 25 ns; not for the path of every message.
     pub fn now(&self) -> Instant {
         Instant::now()

@@ -503,7 +503,7 @@ impl Builder {
             None => (None, None),
         };
         let world = Arc::new(World {
-            clock: Clock::started_now(),
+            clock: Clock::default(),
             directory: Directory::default(),
             dead_letters: DeadLetters::new(self.config.dead_letters_kept),
             telemetry: Telemetry::new(self.recorder),

@@ -146,9 +146,8 @@ impl TypeMetrics {
 
     fn count(&self, telemetry: &Telemetry, name: &'static str, key: &'static str, value: &'static str) {
         let mut counters = lock(&self.by_label);
-        let labels = || {
-            vec![Label::from_static_parts("actor_type", self.name), Label::from_static_parts(key, value)]
-        };
+        let labels =
+            || vec![Label::from_static_parts("actor_type", self.name), Label::from_static_parts(key, value)];
         counters
             .entry((name, value))
             .or_insert_with(|| counter(telemetry.recorder.as_ref(), name, labels()))

@@ -47,8 +47,8 @@ mod supervisor_spec;
 pub use child_spec::ChildSpec;
 pub use policy::{
     ChildFacts, ChildState, Decision, ExitClass, OnExternal, Restart, RestartGroup, RestartHistory,
-    RestartIntensity, RestartVerdict, Shutdown, Strategy, SupervisorFacts, SupervisorPhase, after_failed_start,
-    decide,
+    RestartIntensity, RestartVerdict, Shutdown, Strategy, SupervisorFacts, SupervisorPhase,
+    after_failed_start, decide,
 };
 pub use supervisor::{ChildInfo, SuperviseError, SuperviseExt, SupervisorRef, SupervisorUnavailable};
 pub use supervisor_spec::{SpecComplaint, Supervisor};

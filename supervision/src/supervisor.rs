@@ -28,7 +28,11 @@ pub(crate) struct Supervising {
 
 pub(crate) enum SupervisorMessage {
     /// A restart that failed, or waits for its backoff, is due. Through the mailbox, so that a stop is heard between.
-    TryAgain { child: String, start: Vec<String>, how: Try },
+    TryAgain {
+        child: String,
+        start: Vec<String>,
+        how: Try,
+    },
     Children(oneshot::Sender<Vec<ChildInfo>>),
 }
 
@@ -109,8 +113,7 @@ impl Supervising {
             Err(_) if cx.is_stopping() => return Err(NotStarted::Stopping),
             Err(error) => {
                 let failure = greenroom_runtime::Failure::bug(error);
-                let reason =
-                    ExitReason::Failed { phase: greenroom_runtime::ExitPhase::Start, failure };
+                let reason = ExitReason::Failed { phase: greenroom_runtime::ExitPhase::Start, failure };
                 return Err(NotStarted::Failed(reason));
             }
         };
@@ -143,7 +146,13 @@ impl Supervising {
 
     // ---- restarting ----
 
-    async fn carry_out(&mut self, decision: Decision, at: usize, reason: &ExitReason, cx: &OverseerContext) -> Flow {
+    async fn carry_out(
+        &mut self,
+        decision: Decision,
+        at: usize,
+        reason: &ExitReason,
+        cx: &OverseerContext,
+    ) -> Flow {
         match decision {
             Decision::Ignore => Flow::Stay,
             Decision::Forget => {
@@ -202,8 +211,11 @@ impl Supervising {
                     let child = &mut self.children[at];
                     child.state = ChildState::Restarting;
                     child.last_exit = Some(reason);
-                    let again =
-                        SupervisorMessage::TryAgain { child: name, start: Vec::new(), how: Try::AfterFailure };
+                    let again = SupervisorMessage::TryAgain {
+                        child: name,
+                        start: Vec::new(),
+                        how: Try::AfterFailure,
+                    };
                     self.post(again, Duration::ZERO, cx);
                     return Flow::Stay;
                 }
@@ -278,7 +290,8 @@ impl Overseer for Supervising {
     }
 
     async fn on_child_exit(&mut self, exit: ChildExit, cx: &OverseerContext) -> Flow {
-        let Some(at) = self.children.iter().position(|child| child.incarnation == Some(exit.incarnation)) else {
+        let Some(at) = self.children.iter().position(|child| child.incarnation == Some(exit.incarnation))
+        else {
             return Flow::Stay; // an end that this supervisor brought about, or of a child it has forgotten
         };
         let decision = self.ask_policy(decide, at, classify(&exit.reason), cx);

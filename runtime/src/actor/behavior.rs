@@ -47,6 +47,21 @@ pub trait Actor: Sized + Send + 'static {
     /// Dropped at an `.await` when the actor is stopped or killed meanwhile.
     fn start(args: &Self::Args) -> impl Future<Output = Result<Self, Failure>> + Send;
 
+    /// Called once a life, after the state was made or read back and before the first message: the place for timers,
+    /// and for taking up what an earlier life left undone. Sends of [`Context::tell`] leave when it is done. Part of the
+    /// start: within its deadline, before the supervisor goes on to the next child. Default: nothing.
+    ///
+    /// # Errors
+    ///
+    /// A [`Failure`] is a failed start.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`start`](Actor::start).
+    fn started(&mut self, _cx: &mut Context<'_, Self>) -> impl Future<Output = Result<(), Failure>> + Send {
+        async { Ok(()) }
+    }
+
     /// Called after the last message of an orderly end: stop, drain, or the actor's own wish. Not called after a
     /// crash or a kill, so nothing durable may depend on it. Default: nothing.
     ///

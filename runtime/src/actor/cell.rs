@@ -64,7 +64,12 @@ struct Life {
 }
 
 impl CellCore {
-    pub(crate) fn new(world: Arc<World>, path: ActorPath, type_name: &'static str, is_durable: bool) -> Arc<Self> {
+    pub(crate) fn new(
+        world: Arc<World>,
+        path: ActorPath,
+        type_name: &'static str,
+        is_durable: bool,
+    ) -> Arc<Self> {
         Arc::new(CellCore {
             id: world.next_number(),
             metrics: world.telemetry.of_type(type_name),
@@ -237,9 +242,8 @@ impl CellCore {
             if life.started == Some(incarnation) && life.occupant == Some(incarnation) {
                 return Some(Ok(()));
             }
-            ended_in(life, incarnation).map(|reason| {
-                if life.started == Some(incarnation) { Ok(()) } else { Err(reason) }
-            })
+            ended_in(life, incarnation)
+                .map(|reason| if life.started == Some(incarnation) { Ok(()) } else { Err(reason) })
         })
         .await
     }

@@ -8,6 +8,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 
 use crate::actor::durable::Journal;
+use crate::actor::place::BoxFuture;
 use crate::actor::{Accepts, Actor, Cell, ExitReason, Handler, Incarnation, Running};
 use crate::address::ring::stamp;
 use crate::address::tell::{Refusal, hold_place};
@@ -63,6 +64,8 @@ pub struct Context<'c, A: Actor> {
     journal: Option<&'c mut Journal>,
     head: Head,
     held: Mutex<Vec<Box<dyn HeldSend>>>,
+    /// Work that begins when the handler is done.
+    beside: Mutex<Vec<BoxFuture<'static, ()>>>,
 }
 
 impl<'c, A: Actor> Context<'c, A> {
@@ -74,7 +77,16 @@ impl<'c, A: Actor> Context<'c, A> {
         journal: Option<&'c mut Journal>,
         head: Head,
     ) -> Self {
-        Context { cell, incarnation, control, scope, journal, head, held: Mutex::default() }
+        Context {
+            cell,
+            incarnation,
+            control,
+            scope,
+            journal,
+            head,
+            held: Mutex::default(),
+            beside: Mutex::default(),
+        }
     }
 
     pub(crate) fn running(&self) -> Running {
@@ -100,6 +112,9 @@ impl<'c, A: Actor> Context<'c, A> {
         let held = std::mem::take(self.held.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner));
         for send in held {
             send.release(self.cell.core.is_current(self.incarnation));
+        }
+        for work in std::mem::take(&mut *lock(&self.beside)) {
+            self.scope.spawn(work);
         }
         Ok(())
     }
@@ -368,6 +383,23 @@ impl<'c, A: Actor> Context<'c, A> {
             let message = map(work.await);
             mail.deliver(message).await;
         }))
+    }
+
+    /// As [`spawn`](Context::spawn), but begins `work` only when this handler is done, and, for a durable actor, when
+    /// its state is stored. If the handler fails, `work` is dropped. For whatever reaches outside.
+    pub fn spawn_when_settled<F, M>(&self, work: F, map: impl FnOnce(F::Output) -> M + Send + 'static)
+    where
+        F: Future + Send + 'static,
+        F::Output: Send,
+        M: Message,
+        A: Handler<M>,
+        A::Inbox: Accepts<M, A>,
+    {
+        let mail = self.own_mail();
+        lock(&self.beside).push(Box::pin(async move {
+            let message = map(work.await);
+            mail.deliver(message).await;
+        }));
     }
 
     fn own_mail(&self) -> OwnMail<A> {

@@ -132,7 +132,11 @@ pub trait DurableMessage:
     ///
     /// [`DecodeError::UnknownVersion`] (the default) names both versions.
     fn upgrade(version: u16, _bytes: &[u8]) -> Result<Self, DecodeError> {
-        Err(DecodeError::UnknownVersion { name: message_name::<Self>(), stored: version, known: Self::VERSION })
+        Err(DecodeError::UnknownVersion {
+            name: message_name::<Self>(),
+            stored: version,
+            known: Self::VERSION,
+        })
     }
 }
 

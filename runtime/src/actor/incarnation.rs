@@ -38,10 +38,11 @@ impl<A: Actor> Life<A> {
     }
 
     pub(crate) async fn live(mut self) {
-        let reason = match self.start().await {
+        let scope = Scope::default();
+        let reason = match self.start(&scope).await {
             Ok((actor, journal)) => {
                 self.cell.core.started(self.incarnation);
-                self.run(actor, journal).await
+                self.run(actor, journal, &scope).await
             }
             Err(reason) => reason,
         };
@@ -60,15 +61,22 @@ impl<A: Actor> Life<A> {
 
     // ---- start ----
 
-    async fn start(&mut self) -> Result<(A, Option<Journal>), ExitReason> {
+    async fn start(&mut self, scope: &Scope) -> Result<(A, Option<Journal>), ExitReason> {
         let cell = self.cell.clone();
         let limit = cell.settings.start_within;
         let clock = cell.core.world.clock;
         let begin = async {
-            match &cell.durability {
-                Some(durability) => durability.begin(&cell).await.map(|(actor, journal)| (actor, Some(journal))),
-                None => A::start(&cell.args).await.map(|actor| (actor, None)),
-            }
+            let (mut actor, mut journal) = match &cell.durability {
+                Some(durability) => {
+                    durability.begin(&cell).await.map(|(actor, journal)| (actor, Some(journal)))?
+                }
+                None => (A::start(&cell.args).await?, None),
+            };
+            let head = Head::default();
+            let mut cx = Context::new(&cell, self.incarnation, &self.control, scope, journal.as_mut(), head);
+            actor.started(&mut cx).await?;
+            cx.settle(&mut actor).await.map_err(Failure::external)?;
+            Ok((actor, journal))
         };
         let served = {
             let begin = pin!(begin);
@@ -95,9 +103,8 @@ impl<A: Actor> Life<A> {
 
     // ---- the loop ----
 
-    async fn run(&mut self, mut actor: A, mut journal: Option<Journal>) -> ExitReason {
+    async fn run(&mut self, mut actor: A, mut journal: Option<Journal>, scope: &Scope) -> ExitReason {
         let cell = self.cell.clone();
-        let scope = Scope::default();
         let reason = loop {
             self.phase = ExitPhase::Idle;
             match self.control.raised() {
@@ -116,7 +123,7 @@ impl<A: Actor> Life<A> {
                 Next::Fenced => break ExitReason::Unresponsive,
             };
             self.phase = ExitPhase::Handle;
-            match self.deliver(&mut actor, &mut journal, &scope, parcel).await {
+            match self.deliver(&mut actor, &mut journal, scope, parcel).await {
                 After::Next => {}
                 After::End(reason) => {
                     // What the author's state holds goes before the place counts as vacant.
@@ -183,12 +190,12 @@ impl<A: Actor> Life<A> {
         let head = parcel.head().clone();
         let bound = cell.settings.redeliveries;
         if head.tries < bound
-            && let Ok(Some(again)) =
-                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| parcel.again()))
+            && let Ok(Some(again)) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| parcel.again()))
         {
             cell.mailbox.keep_copy(self.incarnation.0, again);
         }
-        let mut cx = Context::new(&cell, self.incarnation, &self.control, scope, journal.as_mut(), head.clone());
+        let mut cx =
+            Context::new(&cell, self.incarnation, &self.control, scope, journal.as_mut(), head.clone());
         let span = tracing::trace_span!("actor.handle", actor = %cell.core.path, message_type = name, message_id = head.id.0);
         let verdict = {
             let handled = pin!(tracing::Instrument::instrument(parcel.run(actor, &mut cx), span));

@@ -85,8 +85,7 @@ mod tests {
     use super::LifeEvent as E;
     use super::LifeState as S;
 
-    const EVENTS: [E; 6] =
-        [E::Launched, E::Started, E::DrainRaised, E::StopRaised, E::Ended, E::Closed];
+    const EVENTS: [E; 6] = [E::Launched, E::Started, E::DrainRaised, E::StopRaised, E::Ended, E::Closed];
 
     #[test]
     fn every_state_and_event_has_one_successor() {

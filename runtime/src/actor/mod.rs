@@ -22,9 +22,9 @@ pub use exit::{ExitPhase, ExitReason};
 pub use inbox::{Accepts, DecodeError, DurableInbox, DurableMessage, Inbox, Open};
 pub use lifecycle::{LifeEvent, LifeState};
 pub use overseer::{Flow, Overseer, OverseerContext, OverseerRef};
-pub use spec::ActorSpec;
-pub use place::{ChildExit, InHand, Incarnation, LaunchError, Link, Observation, Place, PlaceSpec};
 pub(crate) use place::Seat;
+pub use place::{ChildExit, InHand, Incarnation, LaunchError, Link, Observation, Place, PlaceSpec};
+pub use spec::ActorSpec;
 
 pub(crate) use crate::address::Running;
 pub use inbox::{again_from_bytes, distinct, upgrade_from};

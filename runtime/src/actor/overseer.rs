@@ -12,7 +12,8 @@ use std::time::Duration;
 use crate::actor::place::BoxFuture;
 use crate::actor::ractor_bridge::{Knock, launch_shell};
 use crate::actor::{
-    CellCore, ChildExit, ExitPhase, ExitReason, InHand, Incarnation, LaunchError, Link, Place, PlaceSpec, Seat,
+    CellCore, ChildExit, ExitPhase, ExitReason, InHand, Incarnation, LaunchError, Link, Place, PlaceSpec,
+    Seat,
 };
 use crate::address::ActorPath;
 use crate::mailbox::StopToken;
@@ -42,7 +43,11 @@ pub trait Overseer: Send + Sized + 'static {
     fn begin(&mut self, cx: &OverseerContext) -> impl Future<Output = Flow> + Send;
 
     /// Handles one message.
-    fn on_message(&mut self, message: Self::Message, cx: &OverseerContext) -> impl Future<Output = Flow> + Send;
+    fn on_message(
+        &mut self,
+        message: Self::Message,
+        cx: &OverseerContext,
+    ) -> impl Future<Output = Flow> + Send;
 
     /// Hears the end of one incarnation of a child that was launched under [`OverseerContext::link`]. Ends that it
     /// brought about itself come as well.
@@ -142,7 +147,11 @@ pub(crate) struct ShellLife<O: Overseer> {
 }
 
 impl<O: Overseer> ShellLife<O> {
-    pub(crate) fn new(cell: Arc<OverseerCell<O>>, incarnation: Incarnation, control: Arc<ControlLane>) -> Self {
+    pub(crate) fn new(
+        cell: Arc<OverseerCell<O>>,
+        incarnation: Incarnation,
+        control: Arc<ControlLane>,
+    ) -> Self {
         let overseer = (cell.build)();
         ShellLife { cell, overseer, incarnation, control, context: None, done: false }
     }

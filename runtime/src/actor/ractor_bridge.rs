@@ -59,7 +59,12 @@ impl<A: Actor> ractor::Actor for Worker<A> {
         Ok(Some(life))
     }
 
-    async fn handle(&self, me: RactorRef<Go>, _: Go, life: &mut Self::State) -> Result<(), ActorProcessingErr> {
+    async fn handle(
+        &self,
+        me: RactorRef<Go>,
+        _: Go,
+        life: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
         if let Some(life) = life.take() {
             // Boxed once a life: ractor would hold the future by value more than once.
             Box::pin(life.live()).await;
@@ -139,7 +144,6 @@ impl<M: Send + 'static> Knock<M> {
             }
         })
     }
-
 }
 
 /// Between two calls, what is raised in the control lane wakes a shell through its ractor mailbox.

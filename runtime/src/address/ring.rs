@@ -139,7 +139,8 @@ impl Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         let mut waits = lock(&self.from.waits.0);
-        let ended = waits.iter().position(|(number, _)| *number == self.number).map(|at| waits.swap_remove(at));
+        let ended =
+            waits.iter().position(|(number, _)| *number == self.number).map(|at| waits.swap_remove(at));
         drop(waits);
         drop(ended);
     }

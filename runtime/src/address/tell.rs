@@ -193,7 +193,10 @@ where
 /// Waits for a place in the mailbox of `cell`. `Ok(false)`: the policy sheds the new message.
 ///
 /// Dropped early it leaves the line; a place that was held is the caller's to fill or give back.
-pub(crate) async fn hold_place<A: Actor>(cell: &Arc<Cell<A>>, limit: Option<Duration>) -> Result<bool, Refusal> {
+pub(crate) async fn hold_place<A: Actor>(
+    cell: &Arc<Cell<A>>,
+    limit: Option<Duration>,
+) -> Result<bool, Refusal> {
     if cell.core.is_durable && !cell.core.world.store_available() {
         return Err(Refusal::StoreUnavailable);
     }

@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Waker};
 use crate::address::ActorPath;
 use crate::mailbox::{MailboxSpec, Overflow};
 use crate::message::MessageId;
-use crate::message::envelope::Parcel;
+use crate::message::envelope::{NameOf, Parcel};
 use crate::message::reply::ErasedReply;
 use crate::sync::lock;
 
@@ -56,7 +56,9 @@ struct Batch<E> {
 /// The message that the incarnation has in hand.
 pub(crate) struct Hand<E> {
     pub(crate) id: MessageId,
+    /// Empty while the message is in hand; [`take_hand`](Mailbox::take_hand) fills it in from `name_of`.
     pub(crate) name: &'static str,
+    pub(crate) name_of: NameOf,
     pub(crate) sender: Option<ActorPath>,
     pub(crate) tries: u32,
     pub(crate) reply: Option<ErasedReply>,
@@ -327,7 +329,8 @@ impl<E: Parcel> Mailbox<E> {
         let head = parcel.head();
         batch.hand.replace(Hand {
             id: head.id,
-            name: parcel.name(),
+            name: "",
+            name_of: head.name,
             sender: head.sender.clone(),
             tries: head.tries,
             reply: parcel.reply(),
@@ -387,7 +390,9 @@ impl<E: Parcel> Mailbox<E> {
     /// Takes the message in hand away from the incarnation that has it.
     pub(crate) fn take_hand(&self, reader: u64) -> Option<Hand<E>> {
         let mut batch = lock(&self.batch);
-        if batch.reader == reader { batch.hand.take() } else { None }
+        let mut hand = if batch.reader == reader { batch.hand.take() } else { None }?;
+        hand.name = (hand.name_of.0)();
+        Some(hand)
     }
 
     /// Undoes [`take_hand`](Mailbox::take_hand).
@@ -400,7 +405,7 @@ impl<E: Parcel> Mailbox<E> {
 
     /// Name, number and tries of the message in hand.
     pub(crate) fn peek_hand(&self) -> Option<(&'static str, MessageId, u32)> {
-        lock(&self.batch).hand.as_ref().map(|hand| (hand.name, hand.id, hand.tries))
+        lock(&self.batch).hand.as_ref().map(|hand| ((hand.name_of.0)(), hand.id, hand.tries))
     }
 
     /// Puts a message back in front: nothing overtakes it. May exceed the capacity by this one.
@@ -448,7 +453,10 @@ impl<E: Parcel> Mailbox<E> {
         let reader = inbound.reader.take();
         let gate = inbound.gate;
         drop(inbound);
-        line.into_iter().filter_map(|waiter| waiter.settle(Turn::Refused(gate))).flatten().for_each(Waker::wake);
+        line.into_iter()
+            .filter_map(|waiter| waiter.settle(Turn::Refused(gate)))
+            .flatten()
+            .for_each(Waker::wake);
         if let Some(reader) = reader {
             reader.wake();
         }

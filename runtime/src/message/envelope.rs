@@ -33,6 +33,31 @@ pub struct Head {
     pub sender: Option<ActorPath>,
     /// Names the work this message belongs to: inherited from the message under which it was sent, 0 outside.
     pub trace: u64,
+    pub(crate) name: NameOf,
+}
+
+/// The name of a message, worked out only when somebody reads it: to shorten the name of a Rust type costs more than a
+/// whole tell.
+#[derive(Clone, Copy)]
+pub(crate) struct NameOf(pub(crate) fn() -> &'static str);
+
+impl Default for NameOf {
+    fn default() -> Self {
+        NameOf(|| "")
+    }
+}
+
+impl fmt::Debug for NameOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str((self.0)())
+    }
+}
+
+impl Head {
+    /// The head of a message of type `M` that nobody has sent yet.
+    fn of<M: Message>() -> Self {
+        Head { name: NameOf(message_name::<M>), ..Head::default() }
+    }
 }
 
 /// A message of type `M` with its head and the way back.
@@ -74,11 +99,11 @@ pub trait Parcel: Sized + Send + 'static {
 
 impl<M: Message> Envelope<M> {
     pub(crate) fn told(message: M) -> Self {
-        Envelope { head: Head::default(), message, reply: ReplyPort::nobody() }
+        Envelope { head: Head::of::<M>(), message, reply: ReplyPort::nobody() }
     }
 
     pub(crate) fn asked(message: M, reply: ReplyPort<M::Reply>) -> Self {
-        Envelope { head: Head::default(), message, reply }
+        Envelope { head: Head::of::<M>(), message, reply }
     }
 
     /// An envelope for a message that was read back from bytes.
@@ -149,7 +174,10 @@ impl<M: Message> Parcel for Envelope<M> {
 /// Polls an author's future as `running`, and turns a panic into its text.
 ///
 /// Takes a pin, because an async fn that takes a future by value stores it twice.
-pub(crate) async fn caught<F: Future>(mut running: Running, mut future: Pin<&mut F>) -> Result<F::Output, String> {
+pub(crate) async fn caught<F: Future>(
+    mut running: Running,
+    mut future: Pin<&mut F>,
+) -> Result<F::Output, String> {
     poll_fn(|context| {
         let _scope = running.enter();
         match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {

@@ -1,0 +1,320 @@
+//! Handing a case over: the offer, the answer, and what the giver hears. All are typed messages.
+
+use std::fmt;
+use std::time::Duration;
+
+use greenroom_runtime::{ActorPath, DurableMessage, Message};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::transcript::Transcript;
+
+/// What somebody does in a team: `billing`, `technical`, `escalation`. A handoff names a role, not an address.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Role(String);
+
+/// A text that is no role: use 1 to 64 lowercase letters, digits and `-`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no role: use 1 to 64 lowercase letters, digits and `-`")]
+pub struct RoleError(pub String);
+
+impl Role {
+    /// Parses a role.
+    ///
+    /// # Errors
+    ///
+    /// [`RoleError`] with the refused text.
+    pub fn parse(text: &str) -> Result<Self, RoleError> {
+        let fine = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        if (1..=64).contains(&text.len()) && text.bytes().all(fine) {
+            Ok(Role(text.to_owned()))
+        } else {
+            Err(RoleError(text.to_owned()))
+        }
+    }
+
+    /// A role whose name stands in the program.
+    ///
+    /// # Panics
+    ///
+    /// When `name` is no role; use [`parse`](Role::parse) for names from outside.
+    #[must_use]
+    pub fn named(name: &'static str) -> Self {
+        Self::parse(name).expect("a role named in the program is a role")
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for Role {
+    type Error = RoleError;
+    fn try_from(text: String) -> Result<Self, RoleError> {
+        Role::parse(&text)
+    }
+}
+
+impl From<Role> for String {
+    fn from(role: Role) -> Self {
+        role.0
+    }
+}
+
+/// Names one handoff: the case and the hop. An offer that is repeated after a crash has the id of the first.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct HandoffId {
+    /// Which case.
+    pub case: String,
+    /// Which handoff of that case, from 1.
+    pub hop: u32,
+}
+
+impl fmt::Display for HandoffId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.case, self.hop)
+    }
+}
+
+/// What is handed over. The names are those under which offer and outcome are stored.
+pub trait HandoffPayload: Clone + Serialize + DeserializeOwned + Send + 'static {
+    /// Stable name of `Handoff<Self>`.
+    const OFFER: &'static str;
+    /// Stable name of `HandoffOutcome<Self>`.
+    const OUTCOME: &'static str;
+}
+
+/// What to do with a case that the role cannot take: none of its members is up.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Fallback {
+    /// It comes back to the giver.
+    #[default]
+    Return,
+    /// It goes to that role instead.
+    Next(Role),
+}
+
+/// An offer of a case to a role. The giver keeps the case until it hears [`HandoffOutcome::Accepted`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound = "T: HandoffPayload")]
+pub struct Handoff<T> {
+    /// Names this handoff; the same when the offer is repeated.
+    pub id: HandoffId,
+    /// Who gives.
+    pub from: ActorPath,
+    /// Which role shall take.
+    pub to: Role,
+    /// The case.
+    pub payload: T,
+    /// What was said and found so far, or a slice of it.
+    pub context: Transcript,
+    /// The roles the case was with, oldest first.
+    pub path: Vec<Role>,
+    /// Most handoffs of one case. Default: 8.
+    pub max_hops: u32,
+    /// How long the taker may take to answer. Default: 60 s.
+    pub deadline: Duration,
+    /// What happens when no member of the role is up.
+    pub fallback: Fallback,
+}
+
+/// A case was handed on more often than it may be. It stays with the giver.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("case {} was handed on {} times, at most {max_hops} are allowed: {}", id.case, id.hop, joined(path))]
+pub struct TooManyHops {
+    /// The handoff that was not made.
+    pub id: HandoffId,
+    /// The bound.
+    pub max_hops: u32,
+    /// The roles on the way.
+    pub path: Vec<Role>,
+}
+
+fn joined(path: &[Role]) -> String {
+    path.iter().map(Role::as_str).collect::<Vec<_>>().join(" -> ")
+}
+
+impl<T: HandoffPayload> Handoff<T> {
+    /// The first handoff of a case, from somebody who acts as `role`.
+    pub fn first(case: impl Into<String>, from: ActorPath, role: Role, to: Role, payload: T) -> Self {
+        Handoff {
+            id: HandoffId { case: case.into(), hop: 1 },
+            from,
+            to,
+            payload,
+            context: Transcript::default(),
+            path: vec![role],
+            max_hops: 8,
+            deadline: Duration::from_secs(60),
+            fallback: Fallback::Return,
+        }
+    }
+
+    /// The next handoff of the same case: from its taker `from` to role `to`.
+    ///
+    /// # Errors
+    ///
+    /// [`TooManyHops`]; nothing was handed on.
+    pub fn onward(&self, from: ActorPath, to: Role) -> Result<Self, TooManyHops> {
+        let mut next = self.clone();
+        next.id.hop += 1;
+        next.path.push(self.to.clone());
+        if next.id.hop > self.max_hops {
+            return Err(TooManyHops { id: next.id, max_hops: self.max_hops, path: next.path });
+        }
+        Ok(Handoff { from, to, ..next })
+    }
+
+    /// With this context.
+    #[must_use]
+    pub fn with_context(mut self, context: Transcript) -> Self {
+        self.context = context;
+        self
+    }
+
+    /// With this fallback.
+    #[must_use]
+    pub fn or_else(mut self, fallback: Fallback) -> Self {
+        self.fallback = fallback;
+        self
+    }
+}
+
+/// The taker's answer to an offer. It leaves when the taker's state, with the case in it, is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Decision {
+    /// The case is the taker's now. Also the answer to a repeated offer.
+    Accepted,
+    /// The case stays with the giver.
+    Refused {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl<T: HandoffPayload> Message for Handoff<T> {
+    type Reply = Decision;
+    const NAME: Option<&'static str> = Some(T::OFFER);
+    fn again(&self) -> Option<Self> {
+        Some(self.clone())
+    }
+}
+
+impl<T: HandoffPayload> DurableMessage for Handoff<T> {}
+
+/// Why an offer reached no decision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[non_exhaustive]
+pub enum HandoffFailure {
+    /// No member of the role, nor of its fallback, is up.
+    #[error("nobody is up to take on `{0}`")]
+    NobodyUp(Role),
+    /// The taker fell over the offer as often as it may come again.
+    #[error("{by} fell over the offer: {cause}")]
+    TakerFailed {
+        /// Who.
+        by: ActorPath,
+        /// How.
+        cause: String,
+    },
+    /// The taker did not answer in time, or was stopped. It may have taken the case: offer it again, with the same id.
+    #[error("{by} gave no answer: {cause}")]
+    NoAnswer {
+        /// Who.
+        by: ActorPath,
+        /// What is known.
+        cause: String,
+    },
+}
+
+/// How an offer went; comes back to the giver as a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound = "T: HandoffPayload")]
+pub enum HandoffOutcome<T> {
+    /// The case belongs to the taker; the giver may forget it.
+    Accepted {
+        /// Which handoff.
+        id: HandoffId,
+        /// Who took it.
+        by: ActorPath,
+        /// As what.
+        role: Role,
+        /// Whether the fallback role took it, because the one it was offered to was down.
+        rerouted: bool,
+    },
+    /// The taker refused; the case is still the giver's.
+    Refused {
+        /// The offer.
+        handoff: Handoff<T>,
+        /// Who refused.
+        by: ActorPath,
+        /// Why.
+        reason: String,
+    },
+    /// There was no decision; the case is still the giver's.
+    Failed {
+        /// The offer.
+        handoff: Handoff<T>,
+        /// Why.
+        failure: HandoffFailure,
+    },
+}
+
+impl<T: HandoffPayload> Message for HandoffOutcome<T> {
+    type Reply = ();
+    const NAME: Option<&'static str> = Some(T::OUTCOME);
+    fn again(&self) -> Option<Self> {
+        Some(self.clone())
+    }
+}
+
+impl<T: HandoffPayload> DurableMessage for HandoffOutcome<T> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    struct Case(u32);
+    impl HandoffPayload for Case {
+        const OFFER: &'static str = "case";
+        const OUTCOME: &'static str = "case-outcome";
+    }
+
+    fn path(text: &str) -> ActorPath {
+        ActorPath::parse(text).unwrap()
+    }
+
+    #[test]
+    fn hops_over_the_bound_give_a_typed_error_that_names_the_way() {
+        let (desk, tech) = (Role::named("desk"), Role::named("technical"));
+        let mut handoff = Handoff::first("t-1", path("desk"), desk.clone(), tech.clone(), Case(1));
+        handoff.max_hops = 3;
+        let handoff = handoff.onward(path("a"), desk.clone()).unwrap().onward(path("b"), tech).unwrap();
+
+        let error = handoff.onward(path("c"), desk).unwrap_err();
+
+        assert_eq!(
+            error.to_string(),
+            "case t-1 was handed on 4 times, at most 3 are allowed: desk -> technical -> desk -> technical"
+        );
+        assert_eq!(handoff.id, HandoffId { case: "t-1".into(), hop: 3 });
+    }
+
+    #[test]
+    fn a_role_is_parsed_or_refused_with_the_text_named() {
+        assert_eq!(Role::parse("billing").unwrap().as_str(), "billing");
+        for bad in ["", "Billing", "two words", &"x".repeat(65)] {
+            assert_eq!(Role::parse(bad), Err(RoleError(bad.to_owned())));
+        }
+    }
+}
