@@ -125,6 +125,8 @@ pub struct Handoff<T> {
     pub deadline: Duration,
     /// What happens when no member of the role is up.
     pub fallback: Fallback,
+    /// Whether a fallback role has the case, now or earlier on its way, because the one it was meant for was down.
+    pub rerouted: bool,
 }
 
 /// A case was handed on more often than it may be. It stays with the giver.
@@ -156,6 +158,7 @@ impl<T: HandoffPayload> Handoff<T> {
             max_hops: 8,
             deadline: Duration::from_secs(60),
             fallback: Fallback::Return,
+            rerouted: false,
         }
     }
 

@@ -66,6 +66,7 @@ impl<T: HandoffPayload> Roles<T> {
         };
         let by = member.path().clone();
         let mut offered = handoff.clone();
+        offered.rerouted |= role != asked_for;
         offered.to = role.clone();
         match member.ask(offered, Some(handoff.deadline)).await {
             Ok(Decision::Accepted) => {

@@ -113,6 +113,8 @@ pub(crate) struct World {
     tasks: Mutex<JoinSet<()>>,
     writer: Mutex<JoinSet<()>>,
     store_failed: OnceLock<()>,
+    /// Those that had to be fenced since the last look: a shutdown names them.
+    fenced: Mutex<Vec<ActorPath>>,
     /// Taken out at the end: the root's cell holds this world.
     root: Mutex<Option<OverseerRef<Root>>>,
 }
@@ -180,6 +182,14 @@ impl World {
         if self.store_failed.set(()).is_ok() {
             tracing::error!(%error, "the store has failed; durable actors refuse until it is opened again");
             self.publish(RuntimeEvent::StoreFailed { error: error.clone() });
+        }
+    }
+
+    pub(crate) fn fenced(&self, path: &ActorPath) {
+        let mut fenced = lock(&self.fenced);
+        // Once each, so that its length is bounded by the places there ever were.
+        if !fenced.contains(path) {
+            fenced.push(path.clone());
         }
     }
 
@@ -303,11 +313,23 @@ impl Runtime {
     ///
     /// As [`spawn`](Runtime::spawn).
     pub async fn plant(&self, spec: &PlaceSpec, patience: Option<Duration>) -> Result<Place, SpawnError> {
+        // Nobody brings back what ended up here: its place goes, even if the root has not heard of the end yet.
+        if let Ok(path) = ActorPath::parse(spec.name())
+            && let Some(place) = self.world.directory.get(&path)
+            && !place.state().is_occupied()
+            && place.0.core().last_exit().is_some()
+        {
+            place.close();
+        }
         let place = spec.place(self, None)?;
+        if place.state().is_occupied() {
+            return Err(SpawnError::Taken { path: place.path().clone() });
+        }
         let (answer, launched) = oneshot::channel();
         let message = RootMessage::Launch { place: place.clone(), patience, answer };
         let root = self.world.root().ok_or(SpawnError::ShutDown)?;
-        if root.post(message).is_err() {
+        // Each caller waits for one answer, so it is the callers who are the bound.
+        if root.post_unbounded(message).is_err() {
             place.close();
             return Err(SpawnError::ShutDown);
         }
@@ -320,7 +342,11 @@ impl Runtime {
         };
         match place.started(incarnation).await {
             Ok(()) => Ok(place),
-            Err(reason) => Err(SpawnError::StartFailed { path: place.path().clone(), reason }),
+            Err(reason) => {
+                // The root deletes it; after that the name is free again.
+                place.closed().await;
+                Err(SpawnError::StartFailed { path: place.path().clone(), reason })
+            }
         }
     }
 
@@ -415,25 +441,20 @@ impl Runtime {
     ///
     /// Dropped early, the shutdown goes on.
     pub async fn shutdown(&self, deadline: Duration) -> ShutdownReport {
-        let mut events = self.events();
+        // Those fenced before are no news.
+        lock(&self.world.fenced).clear();
         let mut late = Vec::new();
         if let Some(root) = self.world.root() {
             let (answer, stopped) = oneshot::channel();
-            if root.post(RootMessage::StopAll { within: deadline, answer }).is_ok() {
+            if root.post_unbounded(RootMessage::StopAll { within: deadline, answer }).is_ok() {
                 late = stopped.await.unwrap_or_default();
                 root.place().closed().await;
             }
         }
         drop(lock(&self.world.root).take());
         self.world.close_store(deadline.max(Duration::from_secs(1))).await;
-        // Those deeper down that had to be fenced are named by their events.
-        while let Ok(event) = events.try_recv() {
-            if let RuntimeEvent::Unresponsive { path, .. } = event
-                && !late.contains(&path)
-            {
-                late.push(path);
-            }
-        }
+        // Those deeper down that had to be fenced.
+        late.append(&mut lock(&self.world.fenced));
         late.sort();
         late.dedup();
         ShutdownReport { late }
@@ -516,6 +537,7 @@ impl Builder {
             tasks: Mutex::default(),
             writer: Mutex::default(),
             store_failed: OnceLock::new(),
+            fenced: Mutex::default(),
             root: Mutex::default(),
             config: self.config,
         });

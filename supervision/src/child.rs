@@ -1,8 +1,9 @@
 //! One child as its supervisor sees it: its spec, its place, and whether it runs.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use greenroom_runtime::{ExitPhase, ExitReason, FailureClass, Incarnation, Place};
+use greenroom_runtime::{ExitPhase, ExitReason, FailureClass, Incarnation, Place, Runtime};
 
 use crate::child_spec::ChildSpec;
 use crate::policy::{ChildFacts, ChildState, ExitClass, OnExternal, Shutdown};
@@ -17,8 +18,15 @@ pub(crate) struct Child {
     pub(crate) last_exit: Option<ExitReason>,
     /// Restarts in a row, for the backoff.
     attempts: u32,
-    last_restart: Duration,
+    /// When it last started, since the start of the runtime; taken when it ends. A start that fails is no run.
+    runs_since: Option<Duration>,
+    /// The try it waits for.
+    ticket: Option<Ticket>,
 }
+
+/// Tells one announced try from all others, also from those that an earlier life of the supervisor announced.
+#[derive(Clone, Debug)]
+pub(crate) struct Ticket(Arc<()>);
 
 impl Child {
     pub(crate) fn new(spec: ChildSpec, place: Place) -> Self {
@@ -29,7 +37,8 @@ impl Child {
             incarnation: None,
             last_exit: None,
             attempts: 0,
-            last_restart: Duration::ZERO,
+            runs_since: None,
+            ticket: None,
         }
     }
 
@@ -41,20 +50,45 @@ impl Child {
         }
     }
 
+    /// It has started, at `now` since the start of the runtime.
+    pub(crate) fn has_started(&mut self, now: Duration) {
+        self.state = ChildState::Running;
+        self.runs_since = Some(now);
+        self.ticket = None;
+    }
+
+    /// From now on it waits for the try that comes with this ticket.
+    pub(crate) fn await_try(&mut self) -> Ticket {
+        let ticket = Ticket(Arc::default());
+        self.state = ChildState::Restarting;
+        self.ticket = Some(ticket.clone());
+        ticket
+    }
+
+    pub(crate) fn awaits(&self, ticket: &Ticket) -> bool {
+        self.ticket.as_ref().is_some_and(|mine| Arc::ptr_eq(&mine.0, &ticket.0))
+    }
+
+    /// The try it waits for, if it does, means nothing any more.
+    pub(crate) fn call_off_try(&mut self) {
+        if self.ticket.take().is_some() {
+            self.state = ChildState::Stopped;
+        }
+    }
+
     /// How long to wait before the next restart, at `now` since the start of the runtime.
     pub(crate) fn delay(&mut self, now: Duration, luck: f64) -> Duration {
         let Some(backoff) = self.spec.backoff else { return Duration::ZERO };
-        if now.saturating_sub(self.last_restart) > backoff.reset_after {
+        if self.runs_since.take().is_some_and(|since| now.saturating_sub(since) > backoff.reset_after) {
             self.attempts = 0;
         }
         let delay = backoff.delay(self.attempts, luck);
         self.attempts = self.attempts.saturating_add(1);
-        self.last_restart = now + delay;
         delay
     }
 
     /// Brings it down as its spec says, and reports an end that nobody expected.
-    pub(crate) async fn bring_down(&mut self) {
+    pub(crate) async fn bring_down(&mut self, runtime: &Runtime) {
         let patience = match self.spec.shutdown {
             Shutdown::Brutal => Some(Duration::ZERO),
             Shutdown::Within(patience) => Some(patience),
@@ -69,8 +103,15 @@ impl Child {
                 tracing::warn!(child = %self.place.path(), %reason, "a child did not end as it was asked to");
             }
         }
+        if self.spec.below.is_some() {
+            // A supervisor that had to be killed took its children along: they end before the next is stopped.
+            for place in runtime.places_below(self.place.path()) {
+                place.bring_down(Some(Duration::ZERO)).await;
+            }
+        }
         self.state = ChildState::Stopped;
         self.incarnation = None;
+        self.ticket = None;
     }
 }
 

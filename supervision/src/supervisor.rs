@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use greenroom_runtime::{
-    Actor, ActorPath, ActorRef, Address, ChildExit, ExitReason, Flow, LifeState, Overseer, OverseerContext,
-    OverseerRef, Place, ResolveError, Runtime, RuntimeEvent, SpawnError,
+    Actor, ActorPath, ActorRef, Address, ChildExit, ExitPhase, ExitReason, Failure, Flow, LifeState,
+    Overseer, OverseerContext, OverseerRef, PathError, Place, ResolveError, Runtime, RuntimeEvent,
+    SpawnError,
 };
 use tokio::sync::oneshot;
 
-use crate::child::{Child, classify};
+use crate::child::{Child, Ticket, classify};
 use crate::policy::{
     ChildFacts, ChildState, Decision, ExitClass, RestartHistory, SupervisorFacts, SupervisorPhase,
     after_failed_start, decide,
@@ -32,6 +33,7 @@ pub(crate) enum SupervisorMessage {
         child: String,
         start: Vec<String>,
         how: Try,
+        ticket: Ticket,
     },
     Children(oneshot::Sender<Vec<ChildInfo>>),
 }
@@ -45,7 +47,10 @@ pub(crate) enum Try {
 }
 
 enum NotStarted {
-    Failed(ExitReason),
+    Failed {
+        child: ActorPath,
+        reason: ExitReason,
+    },
     /// The supervisor was asked to stop meanwhile.
     Stopping,
 }
@@ -77,14 +82,10 @@ impl Supervising {
     // ---- starting ----
 
     async fn start_all(&mut self, cx: &OverseerContext) -> Result<(), NotStarted> {
+        self.end_leftovers(cx).await;
         for spec in self.spec.children.clone() {
-            let place = spec.place.place(cx.runtime(), Some(cx.path())).map_err(|error| {
-                let reason = ExitReason::Failed {
-                    phase: greenroom_runtime::ExitPhase::Start,
-                    failure: greenroom_runtime::Failure::bug(error),
-                };
-                NotStarted::Failed(reason)
-            })?;
+            let place = spec.place.place(cx.runtime(), Some(cx.path()));
+            let place = place.map_err(|error| not_launched(cx.path().child(spec.name()), error, cx))?;
             self.children.push(Child::new(spec, place));
         }
         self.close_unclaimed(cx);
@@ -92,6 +93,14 @@ impl Supervising {
             self.start_child(at, cx).await?;
         }
         Ok(())
+    }
+
+    /// Waits for those whom the kill of an earlier life took along, and fences who does not hear it: only a vacant
+    /// place can be claimed. Parents first, so that none of them starts anybody again.
+    async fn end_leftovers(&self, cx: &OverseerContext) {
+        for place in cx.runtime().places_below(cx.path()) {
+            place.bring_down(Some(Duration::ZERO)).await;
+        }
     }
 
     /// Deletes what an earlier life left that this one's spec does not name.
@@ -107,27 +116,24 @@ impl Supervising {
     }
 
     async fn start_child(&mut self, at: usize, cx: &OverseerContext) -> Result<(), NotStarted> {
+        if cx.is_stopping() {
+            return Err(NotStarted::Stopping);
+        }
         let child = &mut self.children[at];
-        let incarnation = match child.place.launch(cx.link()).await {
-            Ok(incarnation) => incarnation,
-            Err(_) if cx.is_stopping() => return Err(NotStarted::Stopping),
-            Err(error) => {
-                let failure = greenroom_runtime::Failure::bug(error);
-                let reason = ExitReason::Failed { phase: greenroom_runtime::ExitPhase::Start, failure };
-                return Err(NotStarted::Failed(reason));
-            }
-        };
+        let path = child.place.path().clone();
+        let launched = child.place.launch(cx.link()).await;
+        let incarnation = launched.map_err(|error| not_launched(Ok(path.clone()), error, cx))?;
         child.incarnation = Some(incarnation);
         tokio::select! {
             biased;
             started = child.place.started(incarnation) => match started {
                 Ok(()) => {
-                    child.state = ChildState::Running;
+                    child.has_started(cx.runtime().clock().elapsed());
                     Ok(())
                 }
                 Err(reason) => {
                     child.incarnation = None;
-                    Err(NotStarted::Failed(reason))
+                    Err(NotStarted::Failed { child: path, reason })
                 }
             },
             () = cx.stopping() => Err(NotStarted::Stopping),
@@ -137,10 +143,10 @@ impl Supervising {
     // ---- stopping ----
 
     /// Stops what runs, in reverse start order.
-    async fn stop_all(&mut self) {
+    async fn stop_all(&mut self, cx: &OverseerContext) {
         self.phase = SupervisorPhase::Stopping;
         for child in self.children.iter_mut().rev() {
-            child.bring_down().await;
+            child.bring_down(cx.runtime()).await;
         }
     }
 
@@ -169,7 +175,7 @@ impl Supervising {
                 let name = self.children[at].spec.name().to_owned();
                 self.children[at].last_exit = Some(reason.clone());
                 for child in stop {
-                    self.children[child].bring_down().await;
+                    self.children[child].bring_down(cx.runtime()).await;
                 }
                 let start: Vec<String> =
                     start.iter().map(|child| self.children[*child].spec.name().to_owned()).collect();
@@ -182,41 +188,40 @@ impl Supervising {
     }
 
     async fn begin_restart(&mut self, name: String, start: Vec<String>, cx: &OverseerContext) -> Flow {
+        // Whoever of the group waits for a try of its own comes up with the group instead.
+        self.call_off_tries(&start);
         let Some(at) = self.position(&name) else { return Flow::Stay };
         let runtime = cx.runtime();
         let child = &mut self.children[at];
-        child.state = ChildState::Restarting;
+        let ticket = child.await_try();
         let delay = child.delay(runtime.clock().elapsed(), runtime.random());
         runtime.publish(RuntimeEvent::Restarting { path: child.place.path().clone(), delay });
         if delay.is_zero() {
             return self.start_group(start, cx).await;
         }
-        self.post(SupervisorMessage::TryAgain { child: name, start, how: Try::Delayed }, delay, cx);
+        self.post(SupervisorMessage::TryAgain { child: name, start, how: Try::Delayed, ticket }, delay, cx);
         Flow::Stay
+    }
+
+    fn call_off_tries(&mut self, names: &[String]) {
+        let of_group = |child: &&mut Child| names.iter().any(|name| name == child.spec.name());
+        self.children.iter_mut().filter(of_group).for_each(Child::call_off_try);
     }
 
     /// Starts the named children in order. The first that does not start becomes the one to try again.
     async fn start_group(&mut self, start: Vec<String>, cx: &OverseerContext) -> Flow {
-        for name in start {
-            let Some(at) = self.position(&name) else { continue };
+        for name in &start {
+            let Some(at) = self.position(name) else { continue };
             match self.start_child(at, cx).await {
                 Ok(()) => {}
                 Err(NotStarted::Stopping) => return Flow::Leave(self.on_stop(cx).await),
-                Err(NotStarted::Failed(reason)) => {
-                    for child in &mut self.children {
-                        if child.state == ChildState::Restarting {
-                            child.state = ChildState::Stopped;
-                        }
-                    }
+                Err(NotStarted::Failed { reason, .. }) => {
+                    self.call_off_tries(&start);
                     let child = &mut self.children[at];
-                    child.state = ChildState::Restarting;
+                    let ticket = child.await_try();
                     child.last_exit = Some(reason);
-                    let again = SupervisorMessage::TryAgain {
-                        child: name,
-                        start: Vec::new(),
-                        how: Try::AfterFailure,
-                    };
-                    self.post(again, Duration::ZERO, cx);
+                    let (child, start, how) = (name.clone(), Vec::new(), Try::AfterFailure);
+                    self.post(SupervisorMessage::TryAgain { child, start, how, ticket }, Duration::ZERO, cx);
                     return Flow::Stay;
                 }
             }
@@ -224,11 +229,7 @@ impl Supervising {
         Flow::Stay
     }
 
-    async fn try_again(&mut self, name: String, start: Vec<String>, how: Try, cx: &OverseerContext) -> Flow {
-        let Some(at) = self.position(&name) else { return Flow::Stay };
-        if self.children[at].state != ChildState::Restarting {
-            return Flow::Stay;
-        }
+    async fn try_again(&mut self, at: usize, start: Vec<String>, how: Try, cx: &OverseerContext) -> Flow {
         match how {
             Try::Delayed => self.start_group(start, cx).await,
             Try::AfterFailure => {
@@ -256,7 +257,7 @@ impl Supervising {
         let limit = self.spec.intensity;
         tracing::error!(supervisor = %cx.path(), max = limit.max, within = ?limit.within, %reason, "restart intensity exceeded, escalating");
         cx.runtime().publish(RuntimeEvent::GaveUp { path: cx.path().clone(), reason: reason.clone() });
-        self.stop_all().await;
+        self.stop_all(cx).await;
         Flow::Leave(reason)
     }
 }
@@ -268,10 +269,8 @@ impl Overseer for Supervising {
         match self.start_all(cx).await {
             Ok(()) => Flow::Stay,
             Err(NotStarted::Stopping) => Flow::Leave(self.on_stop(cx).await),
-            Err(NotStarted::Failed(reason)) => {
-                let failed = self.children.iter().find(|child| child.state == ChildState::Stopped);
-                let child = failed.map_or_else(|| cx.path().clone(), |child| child.place.path().clone());
-                self.stop_all().await;
+            Err(NotStarted::Failed { child, reason }) => {
+                self.stop_all(cx).await;
                 Flow::Leave(ExitReason::ChildFailedToStart { child, caused_by: Arc::new(reason) })
             }
         }
@@ -279,7 +278,10 @@ impl Overseer for Supervising {
 
     async fn on_message(&mut self, message: SupervisorMessage, cx: &OverseerContext) -> Flow {
         match message {
-            SupervisorMessage::TryAgain { child, start, how } => self.try_again(child, start, how, cx).await,
+            SupervisorMessage::TryAgain { child, start, how, ticket } => match self.position(&child) {
+                Some(at) if self.children[at].awaits(&ticket) => self.try_again(at, start, how, cx).await,
+                _ => Flow::Stay, // called off: it came up with its group, or an earlier life posted this
+            },
             SupervisorMessage::Children(answer) => {
                 let children = self.children.iter().map(ChildInfo::of).collect();
                 // Who asked may have gone.
@@ -299,10 +301,24 @@ impl Overseer for Supervising {
         self.carry_out(decision, at, &exit.reason, cx).await
     }
 
-    async fn on_stop(&mut self, _cx: &OverseerContext) -> ExitReason {
-        self.stop_all().await;
+    async fn on_stop(&mut self, cx: &OverseerContext) -> ExitReason {
+        self.stop_all(cx).await;
         ExitReason::Shutdown
     }
+}
+
+/// Without a place or a task there is no start: it has failed, unless the supervisor is ending.
+fn not_launched(
+    child: Result<ActorPath, PathError>,
+    error: impl std::error::Error + Send + Sync + 'static,
+    cx: &OverseerContext,
+) -> NotStarted {
+    if cx.is_stopping() {
+        return NotStarted::Stopping;
+    }
+    let child = child.unwrap_or_else(|_| cx.path().clone());
+    let reason = ExitReason::Failed { phase: ExitPhase::Start, failure: Failure::bug(error) };
+    NotStarted::Failed { child, reason }
 }
 
 /// One child as [`SupervisorRef::children`] shows it.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::actor::place::BoxFuture;
+use crate::actor::ractor_bridge::Task;
 use crate::actor::{
     Actor, Durability, ExitPhase, ExitReason, InHand, Incarnation, LaunchError, LifeEvent, LifeState, Link,
     Seat, ractor_bridge,
@@ -61,6 +62,7 @@ struct Life {
     occupant: Option<Incarnation>,
     started: Option<Incarnation>,
     exits: VecDeque<(Incarnation, Epoch, ExitReason)>,
+    task: Option<Task>,
 }
 
 impl CellCore {
@@ -87,6 +89,7 @@ impl CellCore {
                 occupant: None,
                 started: None,
                 exits: VecDeque::new(),
+                task: None,
             }),
             changed: Notify::new(),
         })
@@ -111,6 +114,18 @@ impl CellCore {
 
     pub(crate) fn occupant(&self) -> Option<Incarnation> {
         lock(&self.life).occupant
+    }
+
+    /// Remembers the task that runs `incarnation`.
+    pub(crate) fn runs_in(&self, incarnation: Incarnation, task: Task) {
+        let mut life = lock(&self.life);
+        if life.occupant == Some(incarnation) {
+            life.task = Some(task);
+        }
+    }
+
+    pub(crate) fn task(&self) -> Option<Task> {
+        lock(&self.life).task.clone()
     }
 
     pub(crate) fn is_current(&self, incarnation: Incarnation) -> bool {
@@ -176,6 +191,7 @@ impl CellCore {
             return false;
         }
         life.occupant = None;
+        life.task = None;
         life.state = life.state.after(LifeEvent::Ended);
         if life.exits.len() == EXITS_KEPT {
             life.exits.pop_front();
@@ -306,6 +322,7 @@ pub(crate) struct Cell<A: Actor> {
     pub(crate) settings: CellSettings,
     pub(crate) mailbox: Mailbox<A::Inbox>,
     pub(crate) durability: Option<Durability<A>>,
+    ending: Mutex<()>,
 }
 
 impl<A: Actor> Cell<A> {
@@ -315,7 +332,14 @@ impl<A: Actor> Cell<A> {
         settings: CellSettings,
         durability: Option<Durability<A>>,
     ) -> Self {
-        Cell { core, args, mailbox: Mailbox::new(settings.mailbox), settings, durability }
+        Cell {
+            core,
+            args,
+            mailbox: Mailbox::new(settings.mailbox),
+            settings,
+            durability,
+            ending: Mutex::default(),
+        }
     }
 
     fn clear_out(&self, gate: Gate) {
@@ -405,6 +429,8 @@ impl<A: Actor> Seat for Cell<A> {
     }
 
     fn end(&self, incarnation: Incarnation, reason: ExitReason) {
+        // One at a time: a fence may meet the end by itself, and the later must not reach into the next life.
+        let _one = lock(&self.ending);
         // The hand first: once the cell counts as vacant, the next life may begin to read.
         let hand = self.mailbox.take_hand(incarnation.0);
         if self.core.occupant() != Some(incarnation) {

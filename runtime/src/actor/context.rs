@@ -1,7 +1,7 @@
 //! What a handler can reach: itself, its message, others, time, and work beside it.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::task::{AbortHandle, JoinSet};
@@ -62,7 +62,7 @@ pub struct Context<'c, A: Actor> {
     control: &'c Arc<ControlLane>,
     scope: &'c Scope,
     journal: Option<&'c mut Journal>,
-    head: Head,
+    head: &'c Head,
     held: Mutex<Vec<Box<dyn HeldSend>>>,
     /// Work that begins when the handler is done.
     beside: Mutex<Vec<BoxFuture<'static, ()>>>,
@@ -75,7 +75,7 @@ impl<'c, A: Actor> Context<'c, A> {
         control: &'c Arc<ControlLane>,
         scope: &'c Scope,
         journal: Option<&'c mut Journal>,
-        head: Head,
+        head: &'c Head,
     ) -> Self {
         Context {
             cell,
@@ -96,6 +96,15 @@ impl<'c, A: Actor> Context<'c, A> {
 
     /// The handler is done: stores the state where that is due, then lets the held sends go.
     pub(crate) async fn settle(&mut self, actor: &mut A) -> Result<(), CommitError> {
+        if self.journal.is_some() {
+            // Boxed, so that an actor without a store does not move the room for it along with each message.
+            Box::pin(self.store(actor)).await?;
+        }
+        self.release();
+        Ok(())
+    }
+
+    async fn store(&mut self, actor: &mut A) -> Result<(), CommitError> {
         if let (Some(durability), Some(journal)) = (&self.cell.durability, &mut self.journal) {
             // From here until the answer of the store, a cut could not say whether the message was applied.
             self.control.shield(true);
@@ -103,20 +112,25 @@ impl<'c, A: Actor> Context<'c, A> {
                 durability.after_message(self.cell, actor, journal).await
             } else {
                 // Fenced while it handled: the store would refuse it as well.
-                Err(CommitError::Unavailable)
+                let (actor, stored) = (self.cell.core.path.clone(), self.cell.core.epoch());
+                Err(CommitError::Stale { actor, epoch: journal.epoch(), stored })
             };
             self.cell.mailbox.mark_settling(self.incarnation.0, false);
             self.control.shield(false);
             stored?;
         }
-        let held = std::mem::take(self.held.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner));
-        for send in held {
+        Ok(())
+    }
+
+    fn release(&mut self) {
+        let held = self.held.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for send in held.drain(..) {
             send.release(self.cell.core.is_current(self.incarnation));
         }
-        for work in std::mem::take(&mut *lock(&self.beside)) {
+        let beside = self.beside.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for work in beside.drain(..) {
             self.scope.spawn(work);
         }
-        Ok(())
     }
 
     // ---- who and what ----
@@ -354,10 +368,14 @@ impl<'c, A: Actor> Context<'c, A> {
         let clock = self.clock();
         let task = async move {
             let mut due = clock.now() + period;
+            let mut last = None;
             loop {
                 clock.sleep_until(due).await;
-                if !mail.deliver(make()).await {
-                    return;
+                if !last.is_some_and(|tick| mail.is_waiting(tick)) {
+                    last = mail.deliver(make()).await;
+                    if last.is_none() {
+                        return;
+                    }
                 }
                 // From now on where it fell behind: a missed tick is not made up for.
                 due = (due + period).max(clock.now());
@@ -446,7 +464,7 @@ impl<'c, A: Actor> Context<'c, A> {
                 }
                 for (who, epoch, reason) in exits {
                     seen = who;
-                    if !mail.deliver(map(epoch, reason)).await {
+                    if mail.deliver(map(epoch, reason)).await.is_none() {
                         return;
                     }
                 }
@@ -468,23 +486,22 @@ struct OwnMail<A: Actor> {
 }
 
 impl<A: Actor> OwnMail<A> {
-    /// `false`: the incarnation has ended, or the place is closed.
-    async fn deliver<M>(&self, message: M) -> bool
+    /// The number the message got; `None`: the incarnation has ended, or the place is closed.
+    async fn deliver<M>(&self, message: M) -> Option<MessageId>
     where
         M: Message,
         A: Handler<M>,
         A::Inbox: Accepts<M, A>,
     {
-        let mut held = match hold_place(&self.cell, Some(FOREVER)).await {
-            Ok(true) => Held { cell: self.cell.clone(), parcel: None },
-            _ => return false,
-        };
+        let Ok(true) = hold_place(&self.cell, Some(FOREVER)).await else { return None };
         let mut envelope = Envelope::told(message);
         envelope.head.sender = Some(self.cell.core.path.clone());
-        held.parcel = Some(A::Inbox::wrap(envelope));
-        let current = self.cell.core.is_current(self.incarnation);
-        Box::new(held).release(current);
-        current
+        let held = Held { cell: self.cell.clone(), parcel: Some(A::Inbox::wrap(envelope)) };
+        held.put(self.cell.core.is_current(self.incarnation))
+    }
+
+    fn is_waiting(&self, message: MessageId) -> bool {
+        self.cell.mailbox.is_waiting(message)
     }
 }
 
@@ -501,18 +518,27 @@ struct Held<A: Actor> {
     parcel: Option<A::Inbox>,
 }
 
+impl<A: Actor> Held<A> {
+    /// Fills its place. `None`: it became a dead letter.
+    fn put(mut self, sender_is_current: bool) -> Option<MessageId> {
+        let parcel = self.parcel.take()?;
+        let (parcel, reason) = if sender_is_current {
+            match self.cell.mailbox.fill(parcel) {
+                Ok(id) => return Some(id),
+                Err((parcel, _)) => (parcel, DeadLetterReason::Gone),
+            }
+        } else {
+            (parcel, DeadLetterReason::Fenced)
+        };
+        self.cell.mailbox.give_back();
+        self.cell.bury(parcel, reason, NoReply::Stopped);
+        None
+    }
+}
+
 impl<A: Actor> HeldSend for Held<A> {
-    fn release(mut self: Box<Self>, sender_is_current: bool) {
-        let Some(parcel) = self.parcel.take() else { return };
-        if !sender_is_current {
-            self.cell.mailbox.give_back();
-            self.cell.bury(parcel, DeadLetterReason::Fenced, NoReply::Stopped);
-            return;
-        }
-        if let Err((parcel, _)) = self.cell.mailbox.fill(parcel) {
-            self.cell.mailbox.give_back();
-            self.cell.bury(parcel, DeadLetterReason::Gone, NoReply::Stopped);
-        }
+    fn release(self: Box<Self>, sender_is_current: bool) {
+        self.put(sender_is_current);
     }
 }
 

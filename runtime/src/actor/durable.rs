@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::actor::place::BoxFuture;
 use crate::actor::{Actor, Cell};
 use crate::events::RuntimeEvent;
 use crate::message::Failure;
@@ -87,6 +88,8 @@ pub enum SnapshotPolicy {
     EveryMessages(u32),
 }
 
+type Resume<A> = for<'a> fn(&'a mut A, &'a <A as Actor>::Args) -> BoxFuture<'a, Result<(), Failure>>;
+
 /// How a cell stores its state; the part that needs `A: Durable`, behind plain function pointers.
 pub(crate) struct Durability<A: Actor> {
     name: &'static str,
@@ -94,7 +97,7 @@ pub(crate) struct Durability<A: Actor> {
     policy: SnapshotPolicy,
     encode: fn(&A, &mut Vec<u8>) -> Result<(), rmp_serde::encode::Error>,
     decode: fn(&Snapshot) -> Result<A, MigrateError>,
-    resume: for<'a> fn(&'a mut A, &'a A::Args) -> crate::actor::place::BoxFuture<'a, Result<(), Failure>>,
+    resume: Resume<A>,
     state: PhantomData<fn() -> A>,
 }
 
@@ -113,6 +116,13 @@ pub(crate) struct Journal {
     scratch: Vec<u8>,
     /// Messages handled since.
     pending: u32,
+}
+
+impl Journal {
+    /// The epoch with which this life writes.
+    pub(crate) fn epoch(&self) -> crate::address::Epoch {
+        self.epoch
+    }
 }
 
 impl<A: Durable> Durability<A> {

@@ -73,7 +73,7 @@ impl<A: Actor> Life<A> {
                 None => (A::start(&cell.args).await?, None),
             };
             let head = Head::default();
-            let mut cx = Context::new(&cell, self.incarnation, &self.control, scope, journal.as_mut(), head);
+            let mut cx = Context::new(&cell, self.incarnation, &self.control, scope, journal.as_mut(), &head);
             actor.started(&mut cx).await?;
             cx.settle(&mut actor).await.map_err(Failure::external)?;
             Ok((actor, journal))
@@ -185,8 +185,7 @@ impl<A: Actor> Life<A> {
         scope: &Scope,
         parcel: A::Inbox,
     ) -> After {
-        let cell = self.cell.clone();
-        let name = parcel.name();
+        let cell = &self.cell;
         let head = parcel.head().clone();
         let bound = cell.settings.redeliveries;
         if head.tries < bound
@@ -194,9 +193,8 @@ impl<A: Actor> Life<A> {
         {
             cell.mailbox.keep_copy(self.incarnation.0, again);
         }
-        let mut cx =
-            Context::new(&cell, self.incarnation, &self.control, scope, journal.as_mut(), head.clone());
-        let span = tracing::trace_span!("actor.handle", actor = %cell.core.path, message_type = name, message_id = head.id.0);
+        let mut cx = Context::new(cell, self.incarnation, &self.control, scope, journal.as_mut(), &head);
+        let span = tracing::trace_span!("actor.handle", actor = %cell.core.path, message_type = head.name.text(), message_id = head.id.0);
         let verdict = {
             let handled = pin!(tracing::Instrument::instrument(parcel.run(actor, &mut cx), span));
             self.serve(handled, Raised::Kill).await
@@ -204,25 +202,26 @@ impl<A: Actor> Life<A> {
         drop(cx); // with the sends it held back, if they did not leave
         let Some(verdict) = verdict else { return After::End(self.cut(ExitPhase::Handle)) };
         let phase = ExitPhase::Handle;
+        // The rare ends are boxed: a future is moved whole, with room for everything that may be awaited in it.
         match verdict {
             Verdict::Done => {
                 cell.core.metrics.handled.increment(1);
                 After::Next
             }
             Verdict::Expired => {
-                self.done_with(name, &head, DeadLetterReason::Expired);
+                self.done_with(&head, DeadLetterReason::Expired);
                 After::Next
             }
             Verdict::Panicked(text) => After::End(ExitReason::Panicked { phase, text: text.into() }),
             Verdict::Failed(failure) if failure.class() == FailureClass::Bug => {
                 After::End(ExitReason::Failed { phase, failure })
             }
-            Verdict::Failed(failure) => self.failed(actor, journal, name, &head, failure).await,
+            Verdict::Failed(failure) => Box::pin(self.failed(actor, journal, &head, failure)).await,
             // A state too large to store is the handler's doing, not the store's.
             Verdict::Unstored(CommitError::Store(error)) if !error.is_final() => {
-                self.failed(actor, journal, name, &head, Failure::exhausted(error)).await
+                Box::pin(self.failed(actor, journal, &head, Failure::exhausted(error))).await
             }
-            Verdict::Unstored(error) => self.unstored(name, &head, error).await,
+            Verdict::Unstored(error) => Box::pin(self.unstored(&head, error)).await,
         }
     }
 
@@ -231,7 +230,6 @@ impl<A: Actor> Life<A> {
         &mut self,
         actor: &mut A,
         journal: &mut Option<Journal>,
-        name: &'static str,
         head: &Head,
         failure: Failure,
     ) -> After {
@@ -259,7 +257,7 @@ impl<A: Actor> Life<A> {
                     FailureClass::Cancelled => DeadLetterReason::Cut,
                     _ => DeadLetterReason::Failed(failure.clone()),
                 };
-                self.done_with(name, head, reason);
+                self.done_with(head, reason);
                 if let Some(asker) = asker {
                     asker.fail(refusal(failure));
                 }
@@ -287,7 +285,7 @@ impl<A: Actor> Life<A> {
     }
 
     /// The state could not be stored: nothing of this message happened.
-    async fn unstored(&mut self, name: &'static str, head: &Head, error: CommitError) -> After {
+    async fn unstored(&mut self, head: &Head, error: CommitError) -> After {
         let cell = self.cell.clone();
         let cause = match error {
             CommitError::Stale { .. } => return After::End(ExitReason::Unresponsive),
@@ -298,7 +296,7 @@ impl<A: Actor> Life<A> {
         if let Some(asker) = cell.mailbox.reply_in_hand(self.incarnation.0) {
             asker.fail(NoReply::StoreUnavailable(cause.clone()));
         }
-        self.done_with(name, head, DeadLetterReason::Unstored);
+        self.done_with(head, DeadLetterReason::Unstored);
         // The state in memory is not the stored one any more, and the store is closed until the process opens it
         // anew: from here on this life only says no.
         loop {
@@ -318,11 +316,11 @@ impl<A: Actor> Life<A> {
         }
     }
 
-    fn done_with(&self, name: &'static str, head: &Head, reason: DeadLetterReason) {
+    fn done_with(&self, head: &Head, reason: DeadLetterReason) {
         let core = &self.cell.core;
         core.dead_letter(Letter {
             to: core.path.clone(),
-            message: name,
+            message: head.name.text(),
             id: head.id,
             sender: head.sender.clone(),
             tries: head.tries,

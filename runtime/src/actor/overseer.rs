@@ -180,8 +180,11 @@ impl<O: Overseer> ShellLife<O> {
 
     pub(crate) async fn on_control(&mut self) -> Flow {
         let Some(context) = &self.context else { return Flow::Stay };
-        if self.done || self.control.raised() < Raised::Stop {
-            return Flow::Stay;
+        match self.control.raised() {
+            _ if self.done => return Flow::Stay,
+            Raised::Nothing | Raised::Leave | Raised::Drain => return Flow::Stay,
+            Raised::Stop => {}
+            Raised::Kill => return Flow::Leave(ExitReason::Killed { phase: ExitPhase::Idle }),
         }
         let stop = pin!(async { Flow::Leave(self.overseer.on_stop(context).await) });
         cut_by_kill(&self.control, stop).await
@@ -274,7 +277,20 @@ impl<O: Overseer> OverseerRef<O> {
         }
     }
 
-    /// Hands it a message after `delay`; lost when it is not running then.
+    /// Hands it a message however many wait: for what is bounded elsewhere, such as what it tells itself.
+    ///
+    /// # Errors
+    ///
+    /// The message comes back when no incarnation runs.
+    pub fn post_unbounded(&self, message: O::Message) -> Result<(), O::Message> {
+        let knock = lock(&self.cell.knock).clone();
+        match knock {
+            Some(knock) => knock.post_unbounded(message),
+            None => Err(message),
+        }
+    }
+
+    /// Hands it a message after `delay`, however many wait; lost when it is not running then.
     pub fn post_after(&self, delay: Duration, message: O::Message) {
         let me = self.clone();
         let world = &self.cell.core.world;
@@ -284,7 +300,7 @@ impl<O: Overseer> OverseerRef<O> {
                 clock.sleep(delay).await;
             }
             // Not running any more: nobody is left to whom the message means something.
-            drop(me.post(message));
+            drop(me.post_unbounded(message));
         });
     }
 

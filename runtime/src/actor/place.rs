@@ -202,7 +202,12 @@ impl Place {
         let core = self.0.core();
         tracing::error!(actor = %core.path, "an actor blocks its thread; it was fenced");
         core.world.publish(RuntimeEvent::Unresponsive { path: core.path.clone(), epoch: core.epoch() });
+        core.world.fenced(&core.path);
+        let task = core.task();
         self.0.end(incarnation, ExitReason::Unresponsive);
+        if let Some(task) = task {
+            task.was_fenced();
+        }
     }
 
     /// Kills the running incarnation at its next `.await`, without waiting.
@@ -217,7 +222,13 @@ impl Place {
 
     /// Lays a place aside whose incarnation ended and does not come back for now: what waits goes to dead letters, and
     /// new messages are refused until it is launched again.
+    ///
+    /// The places below are laid aside with it.
     pub fn shelve(&self) {
+        let core = self.0.core();
+        for below in core.world.directory.below(&core.path) {
+            below.0.shelve();
+        }
         self.0.shelve();
     }
 
@@ -225,6 +236,9 @@ impl Place {
     /// incarnation is killed; bring it down before if it should end in order.
     pub fn close(&self) {
         let core = self.0.core().clone();
+        if core.state() == LifeState::Closed {
+            return; // what lives below its path by now is somebody else's
+        }
         for below in core.world.directory.below(&core.path).into_iter().rev() {
             below.close_alone();
         }
@@ -281,12 +295,11 @@ impl PlaceSpec {
     }
 
     /// Makes the place under `parent`, or claims the one that is there with its mailbox: that of an earlier life of
-    /// the same supervisor.
+    /// the same supervisor. Its incarnation may be on its way out still: bring it down before the launch.
     ///
     /// # Errors
     ///
-    /// [`SpawnError::Path`], [`SpawnError::Taken`] when somebody else's place is there,
-    /// [`SpawnError::WrongType`] when another type lived there before.
+    /// [`SpawnError::Path`], or [`SpawnError::WrongType`] when another type lived there before.
     pub fn place(&self, runtime: &Runtime, parent: Option<&ActorPath>) -> Result<Place, SpawnError> {
         let path = match parent {
             Some(parent) => parent.child(&self.name)?,

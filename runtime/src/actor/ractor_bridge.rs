@@ -5,24 +5,28 @@
 
 use std::collections::HashMap;
 use std::marker::PhantomData;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use ractor::{ActorCell, ActorId, ActorProcessingErr, ActorRef as RactorRef, SupervisionEvent};
 
 use crate::actor::incarnation::Life;
 use crate::actor::overseer::{OverseerCell, Post, ShellLife};
 use crate::actor::{Actor, Cell, ChildExit, Flow, Incarnation, LaunchError, Overseer, Seat};
+use crate::mailbox::lanes::Raised;
 
 #[cfg(panic = "abort")]
 compile_error!("supervision needs unwinding: remove `panic = \"abort\"` from the profile of this build");
+
+/// Which life of which place a ractor actor runs; looked up by its id, never walked over.
+type Children = HashMap<ActorId, (Arc<dyn Seat>, Incarnation)>;
 
 /// Where children are linked: the running incarnation of a supervisor. When that ends, however it ends, they are
 /// killed, so a supervisor leaves no orphans.
 #[derive(Clone)]
 pub struct Link {
     supervisor: ActorCell,
-    children: Arc<std::sync::Mutex<HashMap<ActorId, (Arc<dyn Seat>, Incarnation)>>>,
+    children: Arc<Mutex<Children>>,
 }
 
 impl std::fmt::Debug for Link {
@@ -38,6 +42,18 @@ impl Link {
 
     fn forget(&self, child: &ActorCell) -> Option<(Arc<dyn Seat>, Incarnation)> {
         crate::sync::lock(&self.children).remove(&child.get_id())
+    }
+}
+
+/// The task of one incarnation.
+#[derive(Clone)]
+pub(crate) struct Task(ActorCell);
+
+impl Task {
+    /// Tells the supervisor of an end that the task itself cannot report, because it blocks its thread. Its real end,
+    /// should it come, is not told again.
+    pub(crate) fn was_fenced(&self) {
+        self.0.notify_supervisor(SupervisionEvent::ActorFailed(self.0.clone(), "fenced".into()));
     }
 }
 
@@ -80,7 +96,12 @@ pub(crate) async fn launch_worker<A: Actor>(
 ) -> Result<Incarnation, LaunchError> {
     let (incarnation, control) = cell.core.begin()?;
     cell.mailbox.hand_to(incarnation.0);
-    cell.mailbox.reopen();
+    // A drain that did not come to its end, or came between two lives, is taken up by this one.
+    if cell.mailbox.is_draining() && cell.core.last_exit().is_none_or(|exit| !exit.is_normal()) {
+        control.raise(Raised::Drain);
+    } else {
+        cell.mailbox.reopen();
+    }
     let life = Life::new(cell.clone(), incarnation, control);
     spawn(Worker::<A>(PhantomData), life, cell, incarnation, under).await.map(|_| incarnation)
 }
@@ -95,7 +116,9 @@ async fn spawn<T: ractor::Actor>(
     let path = seat.core().path.clone();
     match ractor::Actor::spawn_linked(None, actor, arguments, under.supervisor.clone()).await {
         Ok((child, _)) => {
+            let core = seat.core().clone();
             under.remember(&child.get_cell(), seat, incarnation);
+            core.runs_in(incarnation, Task(child.get_cell()));
             Ok(child)
         }
         // `pre_start` of ours fails only when the supervisor is going down at this very moment. The dropped
@@ -136,6 +159,16 @@ impl<M: Send + 'static> Knock<M> {
             self.waiting.fetch_sub(1, Ordering::AcqRel);
             return Err(message);
         }
+        self.cast(message)
+    }
+
+    /// Gives the message back when the shell is gone.
+    pub(crate) fn post_unbounded(&self, message: M) -> Result<(), M> {
+        self.waiting.fetch_add(1, Ordering::AcqRel);
+        self.cast(message)
+    }
+
+    fn cast(&self, message: M) -> Result<(), M> {
         self.shell.cast(Mail::Post(Post(message))).map_err(|error| {
             self.waiting.fetch_sub(1, Ordering::AcqRel);
             match error {

@@ -39,7 +39,7 @@ impl Directory {
         lock(&self.places).len()
     }
 
-    /// The seat at `path` if it is vacant and a `T`: it is claimed with its mailbox. Else a new one.
+    /// The seat at `path` if it is a `T`: it is claimed with its mailbox. Else a new one.
     pub(crate) fn claim_or_insert<T: Seat>(
         &self,
         path: &ActorPath,
@@ -52,9 +52,6 @@ impl Directory {
                     path: path.clone(),
                     lives_there: place.0.core().type_name,
                 });
-            }
-            if place.state().is_occupied() {
-                return Err(SpawnError::Taken { path: path.clone() });
             }
             return Ok(place.clone());
         }

@@ -257,7 +257,7 @@ where
         cell.mailbox.give_back();
         return Err((Refusal::Fenced, envelope));
     }
-    cell.mailbox.fill(A::Inbox::wrap(envelope)).map_err(|(parcel, gate)| {
+    cell.mailbox.fill(A::Inbox::wrap(envelope)).map(drop).map_err(|(parcel, gate)| {
         let envelope = parcel.unwrap().expect("an inbox gives back what was wrapped into it");
         (Refusal::Gate(gate), envelope)
     })

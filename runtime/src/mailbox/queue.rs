@@ -130,13 +130,13 @@ impl<E: Parcel> Mailbox<E> {
     /// Puts `parcel` in, or says why not. Never waits.
     #[inline]
     pub(crate) fn push(&self, parcel: E) -> Pushed<E> {
-        let mut inbound = lock(&self.inbound);
+        let mut inbound = self.behind_the_line();
         if inbound.gate != Gate::Open {
             let gate = inbound.gate;
             return Pushed::Refused(parcel, gate);
         }
         let mut shed = None;
-        if self.len.load(Ordering::Relaxed) >= self.spec.capacity {
+        if self.len.load(Ordering::Relaxed) >= self.spec.capacity || !inbound.line.is_empty() {
             match self.spec.overflow {
                 Overflow::Wait | Overflow::Reject => return Pushed::Full(parcel),
                 Overflow::DropNewest => return Pushed::Shed(parcel),
@@ -154,11 +154,11 @@ impl<E: Parcel> Mailbox<E> {
 
     /// Asks for a place. Who has to wait stands in line; nobody overtakes the line.
     pub(crate) fn reserve(&self) -> Room<E> {
-        let mut inbound = lock(&self.inbound);
+        let mut inbound = self.behind_the_line();
         if inbound.gate != Gate::Open {
             return Room::Refused(inbound.gate);
         }
-        if self.len.load(Ordering::Relaxed) < self.spec.capacity {
+        if self.len.load(Ordering::Relaxed) < self.spec.capacity && inbound.line.is_empty() {
             self.len.fetch_add(1, Ordering::Relaxed);
             return Room::Held;
         }
@@ -184,15 +184,35 @@ impl<E: Parcel> Mailbox<E> {
         }
     }
 
-    /// Fills a place that was held.
-    pub(crate) fn fill(&self, parcel: E) -> Result<(), (E, Gate)> {
+    /// The inbound queue, after those in line were let to the places that are free: the reader lets them in by lots,
+    /// and who comes now must not overtake them.
+    #[inline]
+    fn behind_the_line(&self) -> std::sync::MutexGuard<'_, Inbound<E>> {
+        let inbound = lock(&self.inbound);
+        if inbound.line.is_empty() {
+            return inbound;
+        }
+        drop(inbound);
+        self.admit(1);
+        lock(&self.inbound)
+    }
+
+    /// Whether the message with that number has been put in and not been taken yet.
+    pub(crate) fn is_waiting(&self, id: MessageId) -> bool {
+        let inbound = lock(&self.inbound);
+        let batch = lock(&self.batch);
+        // Numbers rise along the queue, and a message put back is older than those behind it.
+        batch.items.front().or_else(|| inbound.items.front()).is_some_and(|first| first.head().id <= id)
+    }
+
+    /// Fills a place that was held, and says which number the message got.
+    pub(crate) fn fill(&self, parcel: E) -> Result<MessageId, (E, Gate)> {
         let inbound = lock(&self.inbound);
         if matches!(inbound.gate, Gate::Shelved | Gate::Closed) {
             return Err((parcel, inbound.gate));
         }
         // A place promised before a drain began is honoured.
-        self.enqueue(inbound, parcel);
-        Ok(())
+        Ok(self.enqueue(inbound, parcel))
     }
 
     /// Gives a held place back.
@@ -201,15 +221,17 @@ impl<E: Parcel> Mailbox<E> {
         self.admit(1);
     }
 
-    fn enqueue(&self, mut inbound: std::sync::MutexGuard<'_, Inbound<E>>, mut parcel: E) {
+    fn enqueue(&self, mut inbound: std::sync::MutexGuard<'_, Inbound<E>>, mut parcel: E) -> MessageId {
         inbound.last_id += 1;
-        parcel.head_mut().id = MessageId(inbound.last_id);
+        let id = MessageId(inbound.last_id);
+        parcel.head_mut().id = id;
         inbound.items.push_back(parcel);
         let reader = inbound.reader.take();
         drop(inbound);
         if let Some(reader) = reader {
             reader.wake();
         }
+        id
     }
 
     fn pop_oldest(&self, inbound: &mut Inbound<E>) -> Option<E> {
@@ -391,7 +413,7 @@ impl<E: Parcel> Mailbox<E> {
     pub(crate) fn take_hand(&self, reader: u64) -> Option<Hand<E>> {
         let mut batch = lock(&self.batch);
         let mut hand = if batch.reader == reader { batch.hand.take() } else { None }?;
-        hand.name = (hand.name_of.0)();
+        hand.name = hand.name_of.text();
         Some(hand)
     }
 
@@ -405,7 +427,7 @@ impl<E: Parcel> Mailbox<E> {
 
     /// Name, number and tries of the message in hand.
     pub(crate) fn peek_hand(&self) -> Option<(&'static str, MessageId, u32)> {
-        lock(&self.batch).hand.as_ref().map(|hand| ((hand.name_of.0)(), hand.id, hand.tries))
+        lock(&self.batch).hand.as_ref().map(|hand| (hand.name_of.text(), hand.id, hand.tries))
     }
 
     /// Puts a message back in front: nothing overtakes it. May exceed the capacity by this one.
@@ -425,6 +447,10 @@ impl<E: Parcel> Mailbox<E> {
         if inbound.gate != Gate::Closed {
             inbound.gate = Gate::Open;
         }
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        lock(&self.inbound).gate == Gate::Draining
     }
 
     /// Refuses what comes from now on. Whoever stands in line is refused too.

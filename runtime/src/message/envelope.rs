@@ -39,7 +39,13 @@ pub struct Head {
 /// The name of a message, worked out only when somebody reads it: to shorten the name of a Rust type costs more than a
 /// whole tell.
 #[derive(Clone, Copy)]
-pub(crate) struct NameOf(pub(crate) fn() -> &'static str);
+pub(crate) struct NameOf(fn() -> &'static str);
+
+impl NameOf {
+    pub(crate) fn text(self) -> &'static str {
+        (self.0)()
+    }
+}
 
 impl Default for NameOf {
     fn default() -> Self {
@@ -49,7 +55,7 @@ impl Default for NameOf {
 
 impl fmt::Debug for NameOf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str((self.0)())
+        f.write_str(self.text())
     }
 }
 

@@ -1,3 +1,11 @@
-//! Doubles for tests.
+//! Doubles and probes for tests: ours and yours. Behind the feature `testing`.
+
+mod chaos;
 mod faulty_store;
+mod probe;
+mod test_runtime;
+
+pub use chaos::Chaos;
 pub use faulty_store::{Fault, FaultyStore, HeldCommits};
+pub use probe::Probe;
+pub use test_runtime::TestRuntime;

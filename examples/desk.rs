@@ -1,0 +1,149 @@
+//! A durable front desk: a model says who should have a ticket, and a handoff brings it there.
+//!
+//! `cargo run --example desk`
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use greenroom::prelude::*;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+/// A ticket from outside; also what is handed over.
+#[derive(Clone, Serialize, Deserialize)]
+struct NewTicket(String);
+impl Message for NewTicket {
+    type Reply = String; // its id
+    const NAME: Option<&'static str> = Some("new-ticket");
+}
+impl DurableMessage for NewTicket {}
+impl HandoffPayload for NewTicket {
+    const OFFER: &'static str = "ticket-offer";
+    const OUTCOME: &'static str = "ticket-outcome";
+}
+
+#[derive(Serialize, Deserialize)]
+struct Close(String);
+impl Message for Close {
+    type Reply = ();
+    const NAME: Option<&'static str> = Some("close");
+}
+impl DurableMessage for Close {}
+
+type Offer = Handoff<NewTicket>;
+type Outcome = HandoffOutcome<NewTicket>;
+
+#[derive(Default, Serialize, Deserialize)]
+struct Desk {
+    last: u64,
+    /// What nobody has accepted yet: until then a ticket is the desk's.
+    open: BTreeMap<String, Offer>,
+    #[serde(skip)]
+    roles: Option<Roles<NewTicket>>,
+}
+
+inbox!(durable DeskInbox for Desk: NewTicket, Close, Outcome); // what it handles; checked at compile time
+
+impl Durable for Desk {
+    const NAME: &'static str = "desk";
+    async fn resume(&mut self, roles: &Roles<NewTicket>) -> Result<(), Failure> {
+        self.roles = Some(roles.clone()); // references are not stored: each life is given them anew
+        Ok(())
+    }
+}
+
+impl Actor for Desk {
+    type Args = Roles<NewTicket>;
+    type Inbox = DeskInbox;
+    async fn start(roles: &Roles<NewTicket>) -> Result<Self, Failure> {
+        Ok(Desk { roles: Some(roles.clone()), ..Desk::default() })
+    }
+}
+
+impl Handler<NewTicket> for Desk {
+    async fn handle(&mut self, m: NewTicket, cx: &mut Context<'_, Self>) -> Result<String, Failure> {
+        let turns = vec![Turn { speaker: Speaker::User, text: m.0.clone() }];
+        let request = ModelRequest { instructions: "Which team?".to_owned(), turns, max_tokens: 1 };
+        let team = Role::parse(&cx.model()?.complete(request).await?.text).map_err(Failure::external)?;
+
+        self.last += 1;
+        let id = format!("t-{}", self.last);
+        let offer = Handoff::first(&id, cx.path().clone(), Role::named("desk"), team, m)
+            .or_else(Fallback::Next(Role::named("escalation")));
+        self.open.insert(id.clone(), offer.clone());
+        cx.hand_off(offer, self.roles.as_ref().ok_or_else(|| Failure::bug("no roles"))?); // leaves with the commit
+        Ok(id)
+    }
+}
+
+impl Handler<Outcome> for Desk {
+    async fn handle(&mut self, outcome: Outcome, _cx: &mut Context<'_, Self>) -> Result<(), Failure> {
+        if let HandoffOutcome::Accepted { id, .. } = outcome {
+            self.open.remove(&id.case); // refused or unheard, it stays
+        }
+        Ok(())
+    }
+}
+
+impl Handler<Close> for Desk {
+    async fn handle(&mut self, m: Close, _cx: &mut Context<'_, Self>) -> Result<(), Failure> {
+        self.open.remove(&m.0);
+        Ok(())
+    }
+}
+
+/// Takes any ticket and says so to the world outside.
+struct Technician(mpsc::Sender<Offer>);
+
+impl Actor for Technician {
+    type Args = mpsc::Sender<Offer>;
+    type Inbox = Open<Self>;
+    async fn start(outside: &mpsc::Sender<Offer>) -> Result<Self, Failure> {
+        Ok(Technician(outside.clone()))
+    }
+}
+
+impl Handler<Offer> for Technician {
+    async fn handle(&mut self, offer: Offer, _cx: &mut Context<'_, Self>) -> Result<Decision, Failure> {
+        self.0.send(offer).await.map_err(Failure::external)?;
+        Ok(Decision::Accepted)
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let folder = tempfile::tempdir()?;
+    let model = ScriptedModel::new(|request| {
+        if request.turns[0].text.contains("invoice") { "billing" } else { "technical" }.to_owned()
+    });
+    let store = SledStore::open(folder.path())?;
+    let runtime = Runtime::builder().store(store).resource(ModelHandle::new(model)).start().await?;
+
+    let (outside, mut accepted) = mpsc::channel(8);
+    let technician = |name| ChildSpec::actor::<Technician>(name, outside.clone());
+    let team = Supervisor::named("team").children(["technical", "senior"].map(technician));
+    let team = runtime.supervise(team).await?;
+    let member = |name| team.actor::<Technician>(name).map(|member| vec![member.into()]);
+    // Nobody does billing today: what is for them goes to the fallback role.
+    let roles = Roles::new([
+        (Role::named("technical"), member("technical")?),
+        (Role::named("escalation"), member("senior")?),
+    ]);
+    let desk = ActorSpec::<Desk>::new("desk", roles).durable(SnapshotPolicy::EveryMessage);
+    let desk =
+        ChildSpec::of(desk).restart(Restart::Permanent).shutdown(Shutdown::Within(Duration::from_secs(5)));
+    let tree =
+        Supervisor::named("support").strategy(Strategy::OneForOne).intensity(3, Duration::from_secs(10));
+    let support = runtime.supervise(tree.child(desk)).await?;
+
+    let desk = support.actor::<Desk>("desk")?;
+    for text in ["my lamp is dark", "my invoice is wrong"] {
+        let id = desk.ask(NewTicket(text.to_owned())).within(Duration::from_secs(30)).await?;
+        if let Some(Handoff { payload, to, from, .. }) = accepted.recv().await {
+            println!("{id} from {from} to {to}: {}", payload.0);
+        }
+        desk.ask(Close(id)).await?;
+    }
+    println!("all ended in order: {}", runtime.shutdown(Duration::from_secs(5)).await.is_clean());
+    Ok(())
+}
