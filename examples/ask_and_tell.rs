@@ -2,12 +2,10 @@
 //!
 //! `cargo run --example ask_and_tell`
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use greenroom::prelude::*;
 
-#[derive(Debug)]
 struct Book(&'static str);
 
 struct Borrow;
@@ -22,18 +20,15 @@ impl Message for Return {
 
 struct Library {
     shelf: Vec<Book>,
-    in_line: VecDeque<ReplyPort<Book>>,
+    in_line: Vec<ReplyPort<Book>>, // whoever waits longest is last
 }
-
-// Declares what the mailbox takes: no allocation per message. `Open<Self>` takes whatever there is a handler for.
-inbox!(LibraryInbox for Library: Borrow, Return);
 
 impl Actor for Library {
     type Args = ();
-    type Inbox = LibraryInbox;
+    type Inbox = Open<Self>;
 
     async fn start(_: &()) -> Result<Self, Failure> {
-        Ok(Library { shelf: vec![Book("Momo")], in_line: VecDeque::new() })
+        Ok(Library { shelf: vec![Book("Momo")], in_line: Vec::new() })
     }
 }
 
@@ -42,14 +37,14 @@ impl Handler<Borrow> for Library {
         match self.shelf.pop() {
             Some(book) => Ok(book),
             // To wait here would keep `Return` waiting too. The port answers when the book is back.
-            None => cx.reply_later(|port| self.in_line.push_back(port)),
+            None => cx.reply_later(|port| self.in_line.insert(0, port)),
         }
     }
 }
 
 impl Handler<Return> for Library {
     async fn handle(&mut self, Return(mut book): Return, _: &mut Context<'_, Self>) -> Result<(), Failure> {
-        while let Some(reader) = self.in_line.pop_front() {
+        while let Some(reader) = self.in_line.pop() {
             let Err(back) = reader.send(book) else { return Ok(()) };
             book = back; // that reader has given up: the next one
         }
@@ -64,24 +59,20 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let library = runtime.spawn_spec(ActorSpec::<Library>::new("library", ()).capacity(1)).await?;
 
     let momo = library.ask(Borrow).await?;
-    println!("borrowed: {momo:?}");
-    if let Err(AskError::DeadlinePassed { to, waited }) =
-        library.ask(Borrow).within(Duration::from_millis(20)).await
-    {
-        println!("{to} has nothing for us within {waited:?}");
+    println!("borrowed: {}", momo.0);
+    if let Err(late) = library.ask(Borrow).within(Duration::from_millis(20)).await {
+        println!("in vain: {late}");
     }
 
     let give_back = async {
         // The other reader's message fills the mailbox, and nobody runs between: this is the only thread.
         let full = library.try_tell(Return(momo)).expect_err("there is room for one message");
         println!("not now: {full}");
-        let Return(book) = full.into_message();
-        println!("still ours: {book:?}");
-        library.tell(Return(book)).await // waits for room
+        library.tell(full.into_message()).await // the book was in the error; now wait for room
     };
     let (other_reader, given_back) = tokio::join!(library.ask(Borrow), give_back);
     given_back?;
-    println!("passed on: {:?}", other_reader?);
+    println!("passed on: {}", other_reader?.0);
 
     runtime.shutdown(Duration::from_secs(5)).await;
     Ok(())

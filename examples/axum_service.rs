@@ -51,19 +51,13 @@ async fn price(
     Path(item): Path<String>,
 ) -> Result<String, (StatusCode, String)> {
     // (2) the deadline of the request is the deadline of the ask, and each way of failing has its status
-    match service.shop.ask(Price(item)).within(Duration::from_millis(100)).await {
-        Ok(price) => Ok(format!("{price}\n")),
-        Err(error) => Err((status(&error), format!("{error}\n"))),
-    }
-}
-
-fn status<M>(error: &AskError<M>) -> StatusCode {
-    match error {
-        AskError::Refused { .. } => StatusCode::UNPROCESSABLE_ENTITY,
-        AskError::DeadlinePassed { .. } => StatusCode::GATEWAY_TIMEOUT,
-        AskError::ActorFailed { .. } => StatusCode::INTERNAL_SERVER_ERROR,
-        _ => StatusCode::SERVICE_UNAVAILABLE, // full, stopped, store away: try again later
-    }
+    let asked = service.shop.ask(Price(item)).within(Duration::from_millis(500));
+    asked.await.map(|price| format!("{price}\n")).map_err(|error| match error {
+        AskError::Refused { failure, .. } => (StatusCode::UNPROCESSABLE_ENTITY, format!("{failure}\n")),
+        AskError::DeadlinePassed { .. } => (StatusCode::GATEWAY_TIMEOUT, format!("{error}\n")),
+        AskError::ActorFailed { .. } => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+        _ => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")), // full or stopped: try again later
+    })
 }
 
 async fn quit(State(service): State<Service>) {

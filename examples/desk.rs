@@ -9,7 +9,7 @@ use greenroom::prelude::*;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-/// A ticket from outside; also what is handed over.
+/// A ticket from outside, which is also the case that is handed over.
 #[derive(Clone, Serialize, Deserialize)]
 struct NewTicket(String);
 impl Message for NewTicket {
@@ -112,6 +112,7 @@ impl Handler<Offer> for Technician {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let secs = Duration::from_secs;
     let folder = tempfile::tempdir()?;
     let model = ScriptedModel::new(|request| {
         if request.turns[0].text.contains("invoice") { "billing" } else { "technical" }.to_owned()
@@ -120,9 +121,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let runtime = Runtime::builder().store(store).resource(ModelHandle::new(model)).start().await?;
 
     let (outside, mut accepted) = mpsc::channel(8);
-    let technician = |name| ChildSpec::actor::<Technician>(name, outside.clone());
-    let team = Supervisor::named("team").children(["technical", "senior"].map(technician));
-    let team = runtime.supervise(team).await?;
+    let both = ["technical", "senior"].map(|name| ChildSpec::actor::<Technician>(name, outside.clone()));
+    let team = runtime.supervise(Supervisor::named("team").children(both)).await?;
     let member = |name| team.actor::<Technician>(name).map(|member| vec![member.into()]);
     // Nobody does billing today: what is for them goes to the fallback role.
     let roles = Roles::new([
@@ -130,20 +130,17 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         (Role::named("escalation"), member("senior")?),
     ]);
     let desk = ActorSpec::<Desk>::new("desk", roles).durable(SnapshotPolicy::EveryMessage);
-    let desk =
-        ChildSpec::of(desk).restart(Restart::Permanent).shutdown(Shutdown::Within(Duration::from_secs(5)));
-    let tree =
-        Supervisor::named("support").strategy(Strategy::OneForOne).intensity(3, Duration::from_secs(10));
+    let desk = ChildSpec::of(desk).restart(Restart::Permanent).shutdown(Shutdown::Within(secs(5)));
+    let tree = Supervisor::named("support").strategy(Strategy::OneForOne).intensity(3, secs(10));
     let support = runtime.supervise(tree.child(desk)).await?;
 
     let desk = support.actor::<Desk>("desk")?;
     for text in ["my lamp is dark", "my invoice is wrong"] {
-        let id = desk.ask(NewTicket(text.to_owned())).within(Duration::from_secs(30)).await?;
-        if let Some(Handoff { payload, to, from, .. }) = accepted.recv().await {
-            println!("{id} from {from} to {to}: {}", payload.0);
-        }
+        let id = desk.ask(NewTicket(text.to_owned())).within(secs(30)).await?;
+        let offer = accepted.recv().await.ok_or("nobody is left to accept it")?;
+        println!("{id} from {} to {}: {}", offer.from, offer.to, offer.payload.0);
         desk.ask(Close(id)).await?;
     }
-    println!("all ended in order: {}", runtime.shutdown(Duration::from_secs(5)).await.is_clean());
+    println!("all ended in order: {}", runtime.shutdown(secs(5)).await.is_clean());
     Ok(())
 }

@@ -7,9 +7,8 @@ use std::time::Duration;
 use greenroom::prelude::*;
 use tokio::sync::broadcast::Receiver;
 
-struct Lathe {
-    parts: u32,
-}
+/// Counts the parts it has made.
+struct Lathe(u32);
 
 struct Turn(&'static str);
 
@@ -22,15 +21,15 @@ impl Actor for Lathe {
     type Inbox = Open<Self>;
 
     async fn start(_: &()) -> Result<Self, Failure> {
-        Ok(Lathe { parts: 0 })
+        Ok(Lathe(0))
     }
 }
 
 impl Handler<Turn> for Lathe {
     async fn handle(&mut self, m: Turn, _cx: &mut Context<'_, Self>) -> Result<u32, Failure> {
         assert!(m.0 != "granite", "granite breaks the tool");
-        self.parts += 1;
-        Ok(self.parts)
+        self.0 += 1;
+        Ok(self.0)
     }
 }
 
@@ -64,9 +63,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let crash = left.ask(Turn("granite")).await.expect_err("granite is too hard");
     println!("granite: {crash}");
 
-    // The same reference. The message waits in the mailbox, which outlives the crash; the state does not.
-    println!("wood: part {}", left.ask(Turn("wood")).await?);
+    // The same reference: the message waits in the mailbox, which outlives the crash. The state does not.
+    let part = left.ask(Turn("wood")).await?;
     print_news(&mut events);
+    println!("wood: part {part}");
     for child in workshop.children().await? {
         println!("{}: {} restarts", child.path, child.restarts);
     }

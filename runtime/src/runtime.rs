@@ -321,20 +321,27 @@ impl Runtime {
         {
             place.close();
         }
+        let root = self.world.root().ok_or(SpawnError::ShutDown)?;
         let place = spec.place(self, None)?;
         if place.state().is_occupied() {
             return Err(SpawnError::Taken { path: place.path().clone() });
         }
         let (answer, launched) = oneshot::channel();
         let message = RootMessage::Launch { place: place.clone(), patience, answer };
-        let root = self.world.root().ok_or(SpawnError::ShutDown)?;
         // Each caller waits for one answer, so it is the callers who are the bound.
         if root.post_unbounded(message).is_err() {
             place.close();
             return Err(SpawnError::ShutDown);
         }
         let incarnation: Incarnation = match launched.await {
-            Ok(launched) => launched?,
+            Ok(Ok(incarnation)) => incarnation,
+            Ok(Err(error)) => {
+                // If it is occupied, somebody else was faster, and it is theirs.
+                if !matches!(error, LaunchError::Occupied(_)) {
+                    place.close();
+                }
+                return Err(error.into());
+            }
             Err(_) => {
                 place.close();
                 return Err(SpawnError::ShutDown);

@@ -42,6 +42,7 @@ mod child;
 mod child_spec;
 mod policy;
 mod supervisor;
+mod supervisor_ref;
 mod supervisor_spec;
 
 pub use child_spec::ChildSpec;
@@ -50,5 +51,5 @@ pub use policy::{
     RestartIntensity, RestartVerdict, Shutdown, Strategy, SupervisorFacts, SupervisorPhase,
     after_failed_start, decide,
 };
-pub use supervisor::{ChildInfo, SuperviseError, SuperviseExt, SupervisorRef, SupervisorUnavailable};
+pub use supervisor_ref::{ChildInfo, SuperviseError, SuperviseExt, SupervisorRef, SupervisorUnavailable};
 pub use supervisor_spec::{SpecComplaint, Supervisor};

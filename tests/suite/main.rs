@@ -1,4 +1,16 @@
 //! The promises of the runtime, each with a test that is named after it.
 
+mod control;
+mod durable;
+mod embedding;
+mod failures;
+mod fence;
 mod ordering;
+mod overflow;
+mod properties;
+mod references;
+mod replies;
+mod rings;
+mod shutdown;
 mod support;
+mod timers;

@@ -3,10 +3,13 @@
 
 use std::sync::Arc;
 
-use greenroom::{ActorSpec, AskError, DeadLetterReason, ExitPhase, ExitReason};
+use greenroom::{ActorSpec, AskError, DeadLetterReason, ExitPhase, ExitReason, LifeState};
 use tokio::sync::Barrier;
 
-use crate::support::{Board, Flaky, Gate, Note, Probe, act, end, hold, keep, letters, runtime, secs};
+use crate::support::{
+    Board, Comeback, Flaky, Gate, Note, Probe, Relaunch, act, end, hold, keep, keep_as, letters, runtime,
+    secs,
+};
 
 #[tokio::test(start_paused = true)]
 async fn messages_of_one_sender_arrive_in_order() {
@@ -106,16 +109,19 @@ async fn a_kill_in_the_middle_of_a_batch_loses_and_reorders_nothing_behind_it() 
 async fn messages_wait_while_no_incarnation_runs() {
     let runtime = runtime().await;
     let board = Board::default();
-    let kept = keep(&runtime, ActorSpec::<Probe>::new("probe", board.clone())).await;
-    let exit = kept.actor.ask(act(|_, _| Box::pin(async { panic!("down") }))).await;
-    assert!(matches!(exit, Err(AskError::ActorFailed { .. })));
+    let spec = ActorSpec::<Probe>::new("probe", board.clone());
+    let kept = keep_as(&runtime, spec, Comeback::WhenTold).await;
+    let crashed = kept.actor.ask(act(|_, _| Box::pin(async { panic!("down") }))).await;
+    assert!(matches!(crashed, Err(AskError::ActorFailed { .. })));
 
-    // The keeper has not had its turn yet: the place is vacant.
-    kept.actor.try_tell(Note(1)).unwrap();
-    kept.actor.try_tell(Note(2)).unwrap();
+    kept.actor.tell(Note(1)).await.unwrap();
+    kept.actor.tell(Note(2)).await.unwrap();
+    assert_eq!(kept.actor.observe().state, LifeState::Vacant);
+    kept.keeper.post(Relaunch(kept.actor.path().clone())).unwrap();
     kept.actor.ask(Note(3)).await.unwrap();
 
     assert_eq!(board.lines(), ["1", "2", "3"]);
+    assert_eq!(kept.actor.observe().epoch.0, 2);
     end(runtime).await;
 }
 

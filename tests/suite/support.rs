@@ -88,13 +88,24 @@ impl Board {
 #[derive(Clone)]
 pub(crate) struct Gate(Arc<(Semaphore, Semaphore)>);
 
+impl Default for Gate {
+    fn default() -> Self {
+        Gate(Arc::new((Semaphore::new(0), Semaphore::new(0))))
+    }
+}
+
 impl Gate {
     pub(crate) fn new() -> Self {
-        Gate(Arc::new((Semaphore::new(0), Semaphore::new(0))))
+        Gate::default()
+    }
+
+    /// Tells the test that somebody is inside.
+    pub(crate) fn enter(&self) {
+        self.0.0.add_permits(1);
     }
 
     pub(crate) async fn pass(&self) {
-        self.0.0.add_permits(1);
+        self.enter();
         // Closed is open for good.
         drop(self.0.1.acquire().await);
     }
@@ -139,11 +150,11 @@ impl Handler<Note> for Probe {
     }
 }
 
-type Deed = dyn for<'a, 'c> FnOnce(&'a mut Probe, &'a mut Context<'c, Probe>) -> BoxFuture<'a, Result<u32, Failure>>
+pub(crate) type Deed = dyn for<'a, 'c> FnOnce(&'a mut Probe, &'a mut Context<'c, Probe>) -> BoxFuture<'a, Result<u32, Failure>>
     + Send;
 
 /// A handler written at the place of the test.
-pub(crate) struct Act(Box<Deed>);
+pub(crate) struct Act(pub(crate) Box<Deed>);
 
 impl Message for Act {
     type Reply = u32;
@@ -208,14 +219,24 @@ impl Handler<Flaky> for Probe {
     }
 }
 
+/// When a [`Keeper`] launches a crashed child again.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Comeback {
+    AtOnce,
+    /// On [`Relaunch`].
+    WhenTold,
+}
+
 /// The smallest supervisor: launches a child again, on its old cell, when it ended abnormally; deletes it otherwise.
 pub(crate) struct Keeper {
     specs: Vec<PlaceSpec>,
+    comeback: Comeback,
     places: BTreeMap<ActorPath, Place>,
     exits: Board,
 }
 
 /// Launches the vacant child again.
+#[derive(Debug)]
 pub(crate) struct Relaunch(pub(crate) ActorPath);
 
 impl Keeper {
@@ -249,7 +270,7 @@ impl Overseer for Keeper {
     async fn on_child_exit(&mut self, exit: ChildExit, cx: &OverseerContext) -> Flow {
         self.exits.write(exit.reason.label());
         let Some(place) = self.places.get(&exit.path) else { return Flow::Stay };
-        if exit.reason.is_abnormal() && !place.state().is_occupied() {
+        if exit.reason.is_abnormal() && self.comeback == Comeback::AtOnce && !place.state().is_occupied() {
             self.launch(place, cx).await;
         } else if !exit.reason.is_abnormal() {
             place.close();
@@ -275,12 +296,16 @@ pub(crate) struct Kept<A: Actor> {
 
 /// Puts an actor under a [`Keeper`], as `keeper/<name>`.
 pub(crate) async fn keep<A: Actor>(runtime: &Runtime, spec: ActorSpec<A>) -> Kept<A> {
+    keep_as(runtime, spec, Comeback::AtOnce).await
+}
+
+pub(crate) async fn keep_as<A: Actor>(runtime: &Runtime, spec: ActorSpec<A>, comeback: Comeback) -> Kept<A> {
     let exits = Board::default();
     let spec = PlaceSpec::from(spec);
     let address = Address::new(path(&format!("keeper/{}", spec.name())));
     let keeper = OverseerRef::spec("keeper", {
         let exits = exits.clone();
-        move || Keeper { specs: vec![spec.clone()], places: BTreeMap::new(), exits: exits.clone() }
+        move || Keeper { specs: vec![spec.clone()], comeback, places: BTreeMap::new(), exits: exits.clone() }
     });
     let keeper = runtime.plant(&keeper, Some(secs(5))).await.expect("the keeper starts");
     let keeper = OverseerRef::of(&keeper).expect("it is a keeper");

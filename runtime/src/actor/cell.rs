@@ -179,9 +179,10 @@ impl CellCore {
         if life.control.raised() == Raised::Drain {
             life.state = life.state.after(LifeEvent::DrainRaised);
         }
+        // Under the lock, as below: whoever goes on because of this finds the event published before its own.
+        self.world.publish(RuntimeEvent::Started { path: self.path.clone(), epoch: self.epoch() });
         drop(life);
         self.changed.notify_waiters();
-        self.world.publish(RuntimeEvent::Started { path: self.path.clone(), epoch: self.epoch() });
     }
 
     /// Records the end of `incarnation`. `false`: it had ended already.
@@ -200,6 +201,7 @@ impl CellCore {
         life.exits.push_back((incarnation, epoch, reason.clone()));
         // Fenced from here on: a task that still runs is refused wherever it knocks.
         self.current.store(0, Ordering::Release);
+        self.world.publish(RuntimeEvent::Ended { path: self.path.clone(), epoch, reason: reason.clone() });
         drop(life);
         self.waits.clear();
         self.changed.notify_waiters();
@@ -209,7 +211,6 @@ impl CellCore {
             tracing::debug!(actor = %self.path, epoch = epoch.0, reason = %reason, "an actor ended");
         }
         self.metrics.exit(&self.world.telemetry, reason.label());
-        self.world.publish(RuntimeEvent::Ended { path: self.path.clone(), epoch, reason: reason.clone() });
         true
     }
 
@@ -219,9 +220,9 @@ impl CellCore {
             return;
         }
         life.state = life.state.after(LifeEvent::Closed);
+        self.world.publish(RuntimeEvent::Closed { path: self.path.clone() });
         drop(life);
         self.changed.notify_waiters();
-        self.world.publish(RuntimeEvent::Closed { path: self.path.clone() });
     }
 
     pub(crate) fn raise(&self, what: Raised) {

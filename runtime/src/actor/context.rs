@@ -63,9 +63,17 @@ pub struct Context<'c, A: Actor> {
     scope: &'c Scope,
     journal: Option<&'c mut Journal>,
     head: &'c Head,
-    held: Mutex<Vec<Box<dyn HeldSend>>>,
-    /// Work that begins when the handler is done.
-    beside: Mutex<Vec<BoxFuture<'static, ()>>>,
+    running: &'c mut Running,
+    /// Made by the first thing that is held back: most handlers hold nothing, and pay for a look at a null pointer.
+    held: Mutex<Option<Box<HeldBack>>>,
+}
+
+/// What takes effect when the handler is done.
+#[derive(Default)]
+struct HeldBack {
+    sends: Vec<Box<dyn HeldSend>>,
+    /// Work beside the actor.
+    work: Vec<BoxFuture<'static, ()>>,
 }
 
 impl<'c, A: Actor> Context<'c, A> {
@@ -76,6 +84,7 @@ impl<'c, A: Actor> Context<'c, A> {
         scope: &'c Scope,
         journal: Option<&'c mut Journal>,
         head: &'c Head,
+        running: &'c mut Running,
     ) -> Self {
         Context {
             cell,
@@ -84,14 +93,23 @@ impl<'c, A: Actor> Context<'c, A> {
             scope,
             journal,
             head,
+            running,
             held: Mutex::default(),
-            beside: Mutex::default(),
         }
     }
 
-    pub(crate) fn running(&self) -> Running {
-        let trace = if self.head.trace == 0 { self.head.id.0 } else { self.head.trace };
-        Running::under(self.cell.core.clone(), self.incarnation, trace)
+    /// Lends out what `caught` needs, to be given back for the next message.
+    pub(crate) fn lend_running(&mut self) -> Running {
+        std::mem::take(self.running).under(self.trace())
+    }
+
+    pub(crate) fn take_back_running(&mut self, running: Running) {
+        *self.running = running;
+    }
+
+    /// Whether there is anything to [`settle`](Context::settle).
+    pub(crate) fn has_to_settle(&mut self) -> bool {
+        self.journal.is_some() || self.held.get_mut().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
     /// The handler is done: stores the state where that is due, then lets the held sends go.
@@ -124,11 +142,11 @@ impl<'c, A: Actor> Context<'c, A> {
 
     fn release(&mut self) {
         let held = self.held.get_mut().unwrap_or_else(PoisonError::into_inner);
-        for send in held.drain(..) {
+        let Some(held) = held.take() else { return };
+        for send in held.sends {
             send.release(self.cell.core.is_current(self.incarnation));
         }
-        let beside = self.beside.get_mut().unwrap_or_else(PoisonError::into_inner);
-        for work in beside.drain(..) {
+        for work in held.work {
             self.scope.spawn(work);
         }
     }
@@ -143,6 +161,11 @@ impl<'c, A: Actor> Context<'c, A> {
     /// Where this actor lives.
     pub fn path(&self) -> &ActorPath {
         &self.cell.core.path
+    }
+
+    /// What the actor was started with.
+    pub fn args(&self) -> &'c A::Args {
+        &self.cell.args
     }
 
     /// Which life of the actor this is.
@@ -259,7 +282,7 @@ impl<'c, A: Actor> Context<'c, A> {
             return Err(Refusal::Fenced.with(cell, envelope.message));
         }
         let held = Held { cell: cell.clone(), parcel: Some(B::Inbox::wrap(envelope)) };
-        lock(&self.held).push(Box::new(held));
+        lock(&self.held).get_or_insert_default().sends.push(Box::new(held));
         Ok(())
     }
 
@@ -281,6 +304,13 @@ impl<'c, A: Actor> Context<'c, A> {
         };
         keep(port);
         Err(Failure::answered_elsewhere())
+    }
+
+    /// Answers through a port that was kept by [`reply_later`](Context::reply_later), when this handler is done, and, for
+    /// a durable actor, when its state is stored. If the handler fails, nothing leaves and the asker is told
+    /// [`NoReply::Dropped`]. ([`ReplyPort::send`] answers at once.)
+    pub fn reply<R: Send + 'static>(&self, port: ReplyPort<R>, value: R) {
+        lock(&self.held).get_or_insert_default().sends.push(Box::new(HeldReply { port, value }));
     }
 
     /// Lets `to` answer in this actor's place: `message` goes there with the way back of the one in hand.
@@ -313,7 +343,7 @@ impl<'c, A: Actor> Context<'c, A> {
                 // A fenced sender is refused when the place is filled.
                 drop(stamp(&mut envelope.head));
                 let held = Held { cell: cell.clone(), parcel: Some(B::Inbox::wrap(envelope)) };
-                lock(&self.held).push(Box::new(held));
+                lock(&self.held).get_or_insert_default().sends.push(Box::new(held));
                 Err(Failure::answered_elsewhere())
             }
             Ok(false) => {
@@ -414,7 +444,7 @@ impl<'c, A: Actor> Context<'c, A> {
         A::Inbox: Accepts<M, A>,
     {
         let mail = self.own_mail();
-        lock(&self.beside).push(Box::pin(async move {
+        lock(&self.held).get_or_insert_default().work.push(Box::pin(async move {
             let message = map(work.await);
             mail.deliver(message).await;
         }));
@@ -511,6 +541,20 @@ const FOREVER: Duration = Duration::from_secs(u32::MAX as u64);
 /// A send that has its place in the receiver's mailbox and waits for its handler to be done.
 trait HeldSend: Send {
     fn release(self: Box<Self>, sender_is_current: bool);
+}
+
+struct HeldReply<R: Send + 'static> {
+    port: ReplyPort<R>,
+    value: R,
+}
+
+impl<R: Send + 'static> HeldSend for HeldReply<R> {
+    fn release(self: Box<Self>, sender_is_current: bool) {
+        if sender_is_current {
+            // Nobody may be waiting any more: then the value is dropped, as the asker was told in `ask`.
+            drop(self.port.send(self.value));
+        }
+    }
 }
 
 struct Held<A: Actor> {

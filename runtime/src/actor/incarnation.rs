@@ -5,6 +5,8 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
+use tracing::level_filters::LevelFilter;
+
 use crate::actor::context::Scope;
 use crate::actor::durable::Journal;
 use crate::actor::place::Seat;
@@ -25,6 +27,9 @@ pub(crate) struct Life<A: Actor> {
     phase: ExitPhase,
     done: bool,
 }
+
+/// After so many messages without a pause an actor gives way to others: as many as tokio's own budget allows.
+const MESSAGES_IN_A_ROW: u32 = 128;
 
 /// Why the loop goes on or ends.
 enum After {
@@ -73,14 +78,18 @@ impl<A: Actor> Life<A> {
                 None => (A::start(&cell.args).await?, None),
             };
             let head = Head::default();
-            let mut cx = Context::new(&cell, self.incarnation, &self.control, scope, journal.as_mut(), &head);
+            let mut running = Running::default(); // entered outside, round all of this
+            let journal_of = journal.as_mut();
+            let mut cx =
+                Context::new(&cell, self.incarnation, &self.control, scope, journal_of, &head, &mut running);
             actor.started(&mut cx).await?;
             cx.settle(&mut actor).await.map_err(Failure::external)?;
             Ok((actor, journal))
         };
         let served = {
             let begin = pin!(begin);
-            let started = pin!(clock.within(limit, caught(self.running(), begin)));
+            let mut running = self.running();
+            let started = pin!(clock.within(limit, caught(&mut running, begin)));
             self.serve(started, Raised::Stop).await
         };
         let phase = ExitPhase::Start;
@@ -105,7 +114,9 @@ impl<A: Actor> Life<A> {
 
     async fn run(&mut self, mut actor: A, mut journal: Option<Journal>, scope: &Scope) -> ExitReason {
         let cell = self.cell.clone();
-        let reason = loop {
+        let mut running = self.running();
+        let mut in_a_row = 0;
+        let mut reason = loop {
             self.phase = ExitPhase::Idle;
             match self.control.raised() {
                 Raised::Nothing | Raised::Drain => {}
@@ -118,12 +129,18 @@ impl<A: Actor> Life<A> {
                 Next::Empty if self.control.raised() == Raised::Drain => break ExitReason::Normal,
                 Next::Empty => {
                     self.wait_for_mail().await;
+                    in_a_row = 0;
                     continue;
                 }
                 Next::Fenced => break ExitReason::Unresponsive,
             };
             self.phase = ExitPhase::Handle;
-            match self.deliver(&mut actor, &mut journal, scope, parcel).await {
+            let after = {
+                // Pinned first: an `.await` on the future itself would move it twice.
+                let delivery = pin!(self.deliver(&mut actor, &mut journal, scope, &mut running, parcel));
+                delivery.await
+            };
+            match after {
                 After::Next => {}
                 After::End(reason) => {
                     // What the author's state holds goes before the place counts as vacant.
@@ -133,13 +150,20 @@ impl<A: Actor> Life<A> {
                 }
             }
             // The executor's turn, now and then, for an actor whose mail never runs dry.
-            tokio::task::coop::consume_budget().await;
+            in_a_row += 1;
+            if in_a_row == MESSAGES_IN_A_ROW {
+                in_a_row = 0;
+                tokio::task::yield_now().await;
+            }
         };
         // Nothing is in hand any more: the last message was handled.
         drop(cell.mailbox.take_hand(self.incarnation.0));
         scope.abort();
         if !matches!(reason, ExitReason::Killed { .. } | ExitReason::Unresponsive) {
-            self.leave(&mut actor, &mut journal, &reason).await;
+            let in_order = self.leave(&mut actor, &mut journal, &reason).await;
+            if !in_order {
+                reason = self.cut(ExitPhase::Stop);
+            }
         }
         drop_quietly(actor);
         reason
@@ -156,17 +180,19 @@ impl<A: Actor> Life<A> {
         .await;
     }
 
-    /// The orderly end: the author's hook, then what a sparing snapshot policy has not stored yet.
-    async fn leave(&mut self, actor: &mut A, journal: &mut Option<Journal>, reason: &ExitReason) {
+    /// The orderly end: the author's hook, then what a sparing snapshot policy has not stored yet. `false`: the hook
+    /// was cut by a kill.
+    async fn leave(&mut self, actor: &mut A, journal: &mut Option<Journal>, reason: &ExitReason) -> bool {
         self.phase = ExitPhase::Stop;
         let ended = {
             let hook = pin!(actor.stopping(reason));
-            let hook = pin!(caught(self.running(), hook));
+            let mut running = self.running();
+            let hook = pin!(caught(&mut running, hook));
             self.serve(hook, Raised::Kill).await
         };
         if let Some(Err(text)) = ended {
             tracing::warn!(actor = %self.cell.core.path, %text, "the stopping hook panicked");
-            return;
+            return true;
         }
         if ended.is_some()
             && let (Some(durability), Some(journal)) = (&self.cell.durability, journal)
@@ -174,6 +200,7 @@ impl<A: Actor> Life<A> {
         {
             tracing::error!(actor = %self.cell.core.path, %error, "the last snapshot could not be stored");
         }
+        ended.is_some()
     }
 
     // ---- one message ----
@@ -183,6 +210,7 @@ impl<A: Actor> Life<A> {
         actor: &mut A,
         journal: &mut Option<Journal>,
         scope: &Scope,
+        running: &mut Running,
         parcel: A::Inbox,
     ) -> After {
         let cell = &self.cell;
@@ -193,10 +221,19 @@ impl<A: Actor> Life<A> {
         {
             cell.mailbox.keep_copy(self.incarnation.0, again);
         }
-        let mut cx = Context::new(cell, self.incarnation, &self.control, scope, journal.as_mut(), &head);
-        let span = tracing::trace_span!("actor.handle", actor = %cell.core.path, message_type = head.name.text(), message_id = head.id.0);
+        let mut cx =
+            Context::new(cell, self.incarnation, &self.control, scope, journal.as_mut(), &head, running);
+        // Asked first: even a span that nobody records is made, moved and dropped.
+        let span = (LevelFilter::current() >= LevelFilter::TRACE).then(|| {
+            let (actor, id) = (&cell.core.path, head.id.0);
+            tracing::trace_span!("actor.handle", %actor, message_type = head.name.text(), message_id = id)
+        });
         let verdict = {
-            let handled = pin!(tracing::Instrument::instrument(parcel.run(actor, &mut cx), span));
+            let mut handled = pin!(parcel.run(actor, &mut cx));
+            let handled = pin!(poll_fn(|context| {
+                let _entered = span.as_ref().map(tracing::Span::enter);
+                handled.as_mut().poll(context)
+            }));
             self.serve(handled, Raised::Kill).await
         };
         drop(cx); // with the sends it held back, if they did not leave
@@ -332,8 +369,12 @@ impl<A: Actor> Life<A> {
     ///
     /// Costs nothing while the work does not wait. A handler hears a stop through its token and is cut by the kill
     /// that follows when its patience is over.
-    async fn serve<F: Future>(&self, mut work: Pin<&mut F>, limit: Raised) -> Option<F::Output> {
-        poll_fn(|context| {
+    fn serve<F: Future>(
+        &self,
+        mut work: Pin<&mut F>,
+        limit: Raised,
+    ) -> impl Future<Output = Option<F::Output>> {
+        poll_fn(move |context| {
             if let Poll::Ready(output) = work.as_mut().poll(context) {
                 return Poll::Ready(Some(output));
             }
@@ -344,7 +385,6 @@ impl<A: Actor> Life<A> {
             }
             Poll::Pending
         })
-        .await
     }
 }
 

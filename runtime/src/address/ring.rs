@@ -18,6 +18,7 @@ thread_local! {
 }
 
 /// An incarnation whose code is about to be polled.
+#[derive(Default)]
 pub(crate) struct Running(Option<Inner>);
 
 pub(crate) struct Inner {
@@ -31,11 +32,15 @@ pub(crate) struct Scope<'a>(&'a mut Running);
 
 impl Running {
     pub(crate) fn new(core: Arc<CellCore>, incarnation: Incarnation) -> Self {
-        Self::under(core, incarnation, 0)
+        Running(Some(Inner { core, incarnation, trace: 0 }))
     }
 
-    pub(crate) fn under(core: Arc<CellCore>, incarnation: Incarnation, trace: u64) -> Self {
-        Running(Some(Inner { core, incarnation, trace }))
+    /// The same incarnation at work on what `trace` names.
+    pub(crate) fn under(mut self, trace: u64) -> Self {
+        if let Some(inner) = &mut self.0 {
+            inner.trace = trace;
+        }
+        self
     }
 
     pub(crate) fn enter(&mut self) -> Scope<'_> {
@@ -148,18 +153,19 @@ impl Drop for Waiting {
 
 /// The way along the waits from `first` back to `from`.
 fn ring(from: &Arc<CellCore>, first: Arc<CellCore>) -> Option<Vec<ActorPath>> {
-    let mut seen = vec![first.id];
+    // By identity: numbers are unique within one runtime only, and actors of two may wait for one another.
+    let mut seen = vec![first.clone()];
     let mut ways = vec![vec![first]];
     while let Some(way) = ways.pop() {
         let last = way.last()?;
-        if last.id == from.id {
+        if Arc::ptr_eq(last, from) {
             let mut paths = vec![from.path.clone()];
             paths.extend(way.iter().map(|cell| cell.path.clone()));
             return Some(paths);
         }
         for next in last.waits.next() {
-            if !seen.contains(&next.id) {
-                seen.push(next.id);
+            if !seen.iter().any(|known| Arc::ptr_eq(known, &next)) {
+                seen.push(next.clone());
                 let mut longer = way.clone();
                 longer.push(next);
                 ways.push(longer);

@@ -6,6 +6,7 @@
 //! Lock order: `inbound` before `batch`.
 
 use std::collections::VecDeque;
+use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -20,12 +21,24 @@ use crate::sync::lock;
 
 pub(crate) struct Mailbox<E> {
     spec: MailboxSpec,
-    inbound: Mutex<Inbound<E>>,
-    batch: Mutex<Batch<E>>,
-    /// Messages that wait, plus places promised to somebody.
-    len: AtomicUsize,
     /// Senders in line, so that the reader need not lock to see that there are none.
     in_line: AtomicUsize,
+    inbound: OwnLine<Mutex<Inbound<E>>>,
+    batch: OwnLine<Mutex<Batch<E>>>,
+    /// Messages that wait, plus places promised to somebody.
+    len: OwnLine<AtomicUsize>,
+}
+
+/// Begins at a cache line: what senders write and what the reader writes must not share one, or each waits for the
+/// other's core with every message.
+#[repr(align(64))]
+struct OwnLine<T>(T);
+
+impl<T> Deref for OwnLine<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.0
+    }
 }
 
 struct Inbound<E> {
@@ -103,16 +116,16 @@ impl<E: Parcel> Mailbox<E> {
     pub(crate) fn new(spec: MailboxSpec) -> Self {
         Mailbox {
             spec: MailboxSpec { capacity: spec.capacity.max(1), ..spec },
-            inbound: Mutex::new(Inbound {
+            in_line: AtomicUsize::new(0),
+            inbound: OwnLine(Mutex::new(Inbound {
                 items: VecDeque::new(),
                 reader: None,
                 line: VecDeque::new(),
                 gate: Gate::Open,
                 last_id: 0,
-            }),
-            batch: Mutex::new(Batch { items: VecDeque::new(), reader: 0, hand: None }),
-            len: AtomicUsize::new(0),
-            in_line: AtomicUsize::new(0),
+            })),
+            batch: OwnLine(Mutex::new(Batch { items: VecDeque::new(), reader: 0, hand: None })),
+            len: OwnLine(AtomicUsize::new(0)),
         }
     }
 
@@ -221,6 +234,7 @@ impl<E: Parcel> Mailbox<E> {
         self.admit(1);
     }
 
+    #[inline]
     fn enqueue(&self, mut inbound: std::sync::MutexGuard<'_, Inbound<E>>, mut parcel: E) -> MessageId {
         inbound.last_id += 1;
         let id = MessageId(inbound.last_id);
@@ -244,17 +258,15 @@ impl<E: Parcel> Mailbox<E> {
 
     /// Lets the line move, if at least `least` places are free (or the whole mailbox is).
     fn admit(&self, least: usize) {
-        if self.in_line.load(Ordering::SeqCst) == 0 {
+        let free = || self.spec.capacity.saturating_sub(self.len.load(Ordering::SeqCst));
+        // Without the lock: whoever frees a place after this look comes here after it, and looks again.
+        if self.in_line.load(Ordering::SeqCst) == 0 || free() < least.min(self.spec.capacity) {
             return;
         }
         let mut wakers = Vec::new();
         {
             let mut inbound = lock(&self.inbound);
-            let free = self.spec.capacity.saturating_sub(self.len.load(Ordering::SeqCst));
-            if free < least.min(self.spec.capacity) {
-                return;
-            }
-            for _ in 0..free {
+            for _ in 0..free() {
                 let Some(waiter) = inbound.line.pop_front() else { break };
                 self.in_line.fetch_sub(1, Ordering::Relaxed);
                 // The place is counted before the waiter can see it, so that nobody else takes it.
@@ -348,8 +360,11 @@ impl<E: Parcel> Mailbox<E> {
     #[inline]
     fn take_in_hand(&self, batch: &mut Batch<E>, parcel: &E) -> Option<Hand<E>> {
         self.len.fetch_sub(1, Ordering::SeqCst);
+        // Most messages leave nothing behind that must be dropped outside the lock: then nothing is moved.
+        let leaves = |hand: &Hand<E>| hand.again.is_some() || hand.reply.is_some();
+        let done = if batch.hand.as_ref().is_some_and(leaves) { batch.hand.take() } else { None };
         let head = parcel.head();
-        batch.hand.replace(Hand {
+        batch.hand = Some(Hand {
             id: head.id,
             name: "",
             name_of: head.name,
@@ -358,7 +373,8 @@ impl<E: Parcel> Mailbox<E> {
             reply: parcel.reply(),
             again: None,
             settling: false,
-        })
+        });
+        done
     }
 
     /// Waits for a message to take. The caller has registered in the control lane before.

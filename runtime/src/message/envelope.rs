@@ -132,14 +132,30 @@ impl<M: Message> Envelope<M> {
 
     /// Delivers the message: the one generic place where an author's handler runs.
     #[doc(hidden)]
-    pub async fn run<A: Handler<M>>(self, actor: &mut A, cx: &mut Context<'_, A>) -> Verdict {
+    pub fn run<A: Handler<M>>(
+        self,
+        actor: &mut A,
+        cx: &mut Context<'_, A>,
+    ) -> impl Future<Output = Verdict> + Send {
+        // No `async fn`: that would carry the head along in the future.
         let Envelope { head: _, message, reply } = self;
+        Self::deliver(message, reply, actor, cx)
+    }
+
+    async fn deliver<A: Handler<M>>(
+        message: M,
+        reply: ReplyPort<M::Reply>,
+        actor: &mut A,
+        cx: &mut Context<'_, A>,
+    ) -> Verdict {
         if !reply.is_nobody() && !reply.is_open() {
             return Verdict::Expired;
         }
         let result = {
-            let running = cx.running();
-            caught(running, pin!(actor.handle(message, cx))).await
+            let mut running = cx.lend_running();
+            let result = caught(&mut running, pin!(actor.handle(message, cx))).await;
+            cx.take_back_running(running);
+            result
         };
         let value = match result {
             Ok(Ok(value)) => Some(value),
@@ -148,7 +164,9 @@ impl<M: Message> Envelope<M> {
             Err(panic) => return Verdict::Panicked(panic),
         };
         // Output gate: nothing the handler did is seen by anybody before the state that explains it is stored.
-        if let Err(error) = cx.settle(actor).await {
+        if cx.has_to_settle()
+            && let Err(error) = cx.settle(actor).await
+        {
             return Verdict::Unstored(error);
         }
         if let Some(value) = value {
@@ -180,18 +198,17 @@ impl<M: Message> Parcel for Envelope<M> {
 /// Polls an author's future as `running`, and turns a panic into its text.
 ///
 /// Takes a pin, because an async fn that takes a future by value stores it twice.
-pub(crate) async fn caught<F: Future>(
-    mut running: Running,
+pub(crate) fn caught<F: Future>(
+    running: &mut Running,
     mut future: Pin<&mut F>,
-) -> Result<F::Output, String> {
-    poll_fn(|context| {
+) -> impl Future<Output = Result<F::Output, String>> {
+    poll_fn(move |context| {
         let _scope = running.enter();
         match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
             Ok(poll) => poll.map(Ok),
             Err(payload) => Poll::Ready(Err(panic_text(&*payload))),
         }
     })
-    .await
 }
 
 /// What a panic said.

@@ -1,0 +1,406 @@
+//! Durable actors: nothing leaves before it is stored, and a failure leaves the state of before.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use greenroom::testing::{Fault, FaultyStore};
+use greenroom::{
+    Actor, ActorPath, ActorRef, ActorSpec, AskError, Batch, BatchOutcome, Context, Durable, DurableMessage,
+    ExitReason, Failure, FailureClass, Handler, MemoryStore, Message, Overflow, Runtime, RuntimeConfig,
+    RuntimeEvent, Scan, SnapshotPolicy, SpawnError, Store, StoreError, StorePromise, TellError, inbox,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::support::{Board, Gate, Kept, Note, Probe, end, keep, letters, millis, secs};
+
+/// Counts; how its work ends is written in the message, as often as there are `faults`.
+#[derive(Serialize, Deserialize)]
+struct Ledger {
+    total: u64,
+    #[serde(skip)]
+    tools: Tools,
+}
+
+#[derive(Clone, Default)]
+struct Tools {
+    board: Board,
+    gate: Gate,
+    faults: Arc<AtomicU32>,
+    bystander: Option<ActorRef<Probe>>,
+    /// Blocks the thread until its other end is dropped.
+    thread: Option<Arc<std::sync::Mutex<std::sync::mpsc::Receiver<()>>>>,
+}
+
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq)]
+enum Ending {
+    Done,
+    Fails(FailureClass),
+    Panics,
+    Waits,
+    Blocks,
+}
+
+#[derive(Serialize, Deserialize, Debug)]
+struct Work {
+    add: u64,
+    ending: Ending,
+}
+
+impl Message for Work {
+    type Reply = u64;
+    const NAME: Option<&'static str> = Some("work");
+}
+
+impl DurableMessage for Work {}
+
+inbox!(durable LedgerInbox for Ledger: Work);
+
+impl Actor for Ledger {
+    type Args = Tools;
+    type Inbox = LedgerInbox;
+
+    async fn start(tools: &Tools) -> Result<Self, Failure> {
+        Ok(Ledger { total: 0, tools: tools.clone() })
+    }
+}
+
+impl Durable for Ledger {
+    const NAME: &'static str = "ledger";
+
+    async fn resume(&mut self, tools: &Tools) -> Result<(), Failure> {
+        self.tools = tools.clone();
+        Ok(())
+    }
+}
+
+impl Handler<Work> for Ledger {
+    async fn handle(&mut self, work: Work, cx: &mut Context<'_, Self>) -> Result<u64, Failure> {
+        let Tools { board, gate, faults, bystander, thread } = self.tools.clone();
+        board.write(format!("{} on {}", work.add, self.total));
+        self.total += work.add;
+        if let Some(bystander) = &bystander {
+            cx.tell(bystander, Note(work.add as u32)).await?;
+        }
+        if work.ending == Ending::Done || faults.load(Ordering::Relaxed) == 0 {
+            return Ok(self.total);
+        }
+        faults.fetch_sub(1, Ordering::Relaxed);
+        match work.ending {
+            Ending::Done => {}
+            Ending::Fails(class) => return Err(Failure::of(class, "as the test wants")),
+            Ending::Panics => panic!("as the test wants"),
+            Ending::Waits => gate.pass().await,
+            Ending::Blocks => {
+                gate.enter();
+                if let Some(thread) = thread {
+                    let _ = thread.lock().expect("one blocks at a time").recv();
+                }
+            }
+        }
+        Ok(self.total)
+    }
+}
+
+/// The runtime's half of a store that the test keeps a hand on.
+struct Shared(Arc<FaultyStore<MemoryStore>>);
+
+impl Store for Shared {
+    fn commit(&self, group: &[Batch]) -> Result<Vec<BatchOutcome>, StoreError> {
+        self.0.commit(group)
+    }
+    fn scan(&self, actor: &ActorPath) -> Result<Scan, StoreError> {
+        self.0.scan(actor)
+    }
+    fn actors(&self) -> Result<Vec<ActorPath>, StoreError> {
+        self.0.actors()
+    }
+    fn promise(&self) -> StorePromise {
+        self.0.promise()
+    }
+}
+
+fn add(add: u64) -> Work {
+    Work { add, ending: Ending::Done }
+}
+
+async fn world(faults: u32) -> (Runtime, Kept<Ledger>, Tools) {
+    let runtime = Runtime::builder().store(MemoryStore::new()).start().await.expect("it starts");
+    let tools = Tools { faults: Arc::new(AtomicU32::new(faults)), ..Tools::default() };
+    let kept = keep(&runtime, ledger(&tools)).await;
+    assert_eq!(kept.actor.ask(add(1)).await.expect("no fault"), 1);
+    (runtime, kept, tools)
+}
+
+fn ledger(tools: &Tools) -> ActorSpec<Ledger> {
+    ActorSpec::new("ledger", tools.clone()).durable(SnapshotPolicy::EveryMessage)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_whose_handler_panics_runs_again_on_the_committed_state_while_its_asker_waits() {
+    let (runtime, kept, tools) = world(2).await;
+
+    let panics = kept.actor.ask(Work { add: 10, ending: Ending::Panics });
+    let behind = kept.actor.ask(add(100));
+    let (first, second) = tokio::join!(panics, behind);
+
+    assert_eq!((first.unwrap(), second.unwrap()), (11, 111));
+    assert_eq!(tools.board.lines(), ["1 on 0", "10 on 1", "10 on 1", "10 on 1", "100 on 11"]);
+    assert_eq!(kept.exits.lines(), ["panicked", "panicked"]);
+    end(runtime).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_always_panics_ends_as_a_dead_letter_and_the_state_is_that_of_before() {
+    let (runtime, kept, tools) = world(u32::MAX).await;
+
+    let panics = kept.actor.ask(Work { add: 10, ending: Ending::Panics }).await;
+    let after = kept.actor.ask(add(100)).await;
+
+    assert!(matches!(panics, Err(AskError::ActorFailed { cause: ExitReason::Panicked { .. }, .. })));
+    assert_eq!(after.unwrap(), 101);
+    assert_eq!(tools.board.lines().len(), 1 + 4 + 1);
+    assert_eq!(letters(&runtime), [("work", "crashed")]);
+    end(runtime).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_external_failure_is_retried_in_place_with_backoff_and_nothing_overtakes_it() {
+    let (runtime, kept, tools) = world(2).await;
+    let before = runtime.clock().now();
+
+    let external = kept.actor.ask(Work { add: 10, ending: Ending::Fails(FailureClass::External) });
+    let behind = kept.actor.ask(add(100));
+    let (first, second) = tokio::join!(external, behind);
+
+    assert_eq!((first.unwrap(), second.unwrap()), (11, 111));
+    assert_eq!(tools.board.lines(), ["1 on 0", "10 on 1", "10 on 1", "10 on 1", "100 on 11"]);
+    assert_eq!(kept.actor.observe().restarts, 0, "the same incarnation");
+    let waited = runtime.clock().now() - before;
+    assert!(millis(300) <= waited && waited < millis(400), "{waited:?}: 100 ms, 200 ms and jitter");
+    end(runtime).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_external_failure_is_told_after_its_tries_and_leaves_no_trace_in_the_state() {
+    let (runtime, kept, tools) = world(u32::MAX).await;
+
+    let external = kept.actor.ask(Work { add: 10, ending: Ending::Fails(FailureClass::External) }).await;
+    let after = kept.actor.ask(add(100)).await;
+
+    assert!(
+        matches!(external, Err(AskError::Failed { failure, .. }) if failure.class() == FailureClass::External)
+    );
+    assert_eq!(after.unwrap(), 101);
+    assert_eq!(tools.board.lines().len(), 1 + 4 + 1);
+    assert_eq!(kept.actor.observe().restarts, 0);
+    end(runtime).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_is_heard_during_the_backoff_and_the_message_is_reported() {
+    let (runtime, kept, _) = world(u32::MAX).await;
+    let external =
+        async { kept.actor.ask(Work { add: 10, ending: Ending::Fails(FailureClass::External) }).await };
+    let stopped = async {
+        runtime.clock().sleep(millis(50)).await;
+        let before = runtime.clock().now();
+        let exit = kept.actor.stop(secs(5)).await;
+        assert_eq!(runtime.clock().now(), before);
+        exit
+    };
+
+    let (answer, exit) = tokio::join!(external, stopped);
+
+    assert!(matches!(exit, Some(ExitReason::Shutdown)));
+    assert!(matches!(answer, Err(AskError::Stopped { .. })), "{answer:?}");
+    assert_eq!(letters(&runtime), [("work", "gone")]);
+    end(runtime).await;
+}
+
+/// Fails once with `class`; the state must be that of before, in the same incarnation.
+async fn rolled_back(class: FailureClass) -> (AskError<Work>, Vec<(&'static str, &'static str)>) {
+    let (runtime, kept, tools) = world(1).await;
+
+    let error = kept.actor.ask(Work { add: 10, ending: Ending::Fails(class) }).await.expect_err("it fails");
+
+    assert_eq!(kept.actor.ask(add(100)).await.expect("no fault"), 101);
+    assert_eq!(tools.board.lines(), ["1 on 0", "10 on 1", "100 on 1"]);
+    assert_eq!(kept.actor.observe().restarts, 0);
+    let letters = letters(&runtime);
+    end(runtime).await;
+    (error, letters)
+}
+
+#[tokio::test(start_paused = true)]
+async fn invalid_input_is_refused_at_once_and_rolled_back() {
+    let (error, letters) = rolled_back(FailureClass::Invalid).await;
+
+    assert!(matches!(error, AskError::Refused { .. }));
+    assert_eq!(letters, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_exhausted_bound_is_rolled_back_and_reported() {
+    let (error, letters) = rolled_back(FailureClass::Exhausted).await;
+
+    assert!(matches!(error, AskError::Failed { .. }));
+    assert_eq!(letters, [("work", "exhausted")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn cancelled_work_is_rolled_back() {
+    let (error, letters) = rolled_back(FailureClass::Cancelled).await;
+
+    assert!(matches!(error, AskError::Failed { .. }));
+    assert_eq!(letters, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_killed_handler_leaves_its_message_in_place_for_the_next_life() {
+    let (runtime, kept, tools) = world(1).await;
+    let waits = async { kept.actor.ask(Work { add: 10, ending: Ending::Waits }).await };
+    let behind = async { kept.actor.ask(add(100)).await };
+    let killed = async {
+        tools.gate.entered().await;
+        kept.actor.kill();
+    };
+
+    let (first, second, ()) = tokio::join!(waits, behind, killed);
+
+    assert_eq!((first.unwrap(), second.unwrap()), (11, 111));
+    assert_eq!(tools.board.lines(), ["1 on 0", "10 on 1", "10 on 1", "100 on 11"]);
+    assert_eq!(kept.exits.lines(), ["killed"]);
+    end(runtime).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn neither_reply_nor_held_sends_leave_before_the_state_is_stored() {
+    let store = Arc::new(FaultyStore::new(MemoryStore::new()));
+    let runtime = Runtime::builder().store(Shared(store.clone())).start().await.unwrap();
+    let target = Board::default();
+    let bystander = runtime.spawn::<Probe>("bystander", target.clone()).await.unwrap();
+    let tools = Tools { bystander: Some(bystander.clone()), ..Tools::default() };
+    let ledger = runtime.spawn_spec(ledger(&tools)).await.unwrap();
+    let next = store.commits() + 1;
+    let held = store.hold_commits();
+
+    let asked = async { ledger.ask(add(5)).within(secs(60)).await };
+    let checked = async {
+        store.commit_arrived(next).await;
+        bystander.ask(Note(0)).await.unwrap();
+        assert_eq!(target.lines(), ["0"]);
+        drop(held);
+    };
+    let mut asked = std::pin::pin!(asked);
+    tokio::select! { biased; answer = &mut asked => panic!("{answer:?}"), () = checked => {} }
+
+    assert_eq!(asked.await.unwrap(), 5);
+    assert_eq!(target.until(2).await, ["0", "5"]);
+    end(runtime).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn held_sends_are_dropped_with_the_failure() {
+    let runtime = Runtime::builder().store(MemoryStore::new()).start().await.unwrap();
+    let target = Board::default();
+    let bystander = runtime.spawn::<Probe>("bystander", target.clone()).await.unwrap();
+    let faults = Arc::new(AtomicU32::new(3));
+    let tools = Tools { bystander: Some(bystander.clone()), faults, ..Tools::default() };
+    let kept = keep(&runtime, ledger(&tools)).await;
+
+    kept.actor.ask(Work { add: 5, ending: Ending::Fails(FailureClass::External) }).await.unwrap();
+    bystander.ask(Note(0)).await.unwrap();
+
+    assert_eq!(target.lines(), ["5", "0"], "four runs, one send");
+    assert_eq!(bystander.observe().waiting, 0);
+    end(runtime).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_state_outlives_the_runtime() {
+    let store = MemoryStore::new();
+    let first = Runtime::builder().store(store.clone()).start().await.unwrap();
+    let ledger_before = first.spawn_spec(ledger(&Tools::default())).await.unwrap();
+    ledger_before.ask(add(5)).await.unwrap();
+    let epoch = ledger_before.observe().epoch;
+    end(first).await;
+
+    let second = Runtime::builder().store(store).start().await.unwrap();
+    let ledger = second.spawn_spec(ledger(&Tools::default())).await.unwrap();
+
+    assert_eq!(ledger.ask(add(1)).await.unwrap(), 6);
+    assert!(ledger.observe().epoch > epoch);
+    end(second).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_is_told_and_later_messages_come_back() {
+    let store = Arc::new(FaultyStore::new(MemoryStore::new()));
+    let runtime = Runtime::builder().store(Shared(store.clone())).start().await.unwrap();
+    let ledger = runtime.spawn_spec(ledger(&Tools::default())).await.unwrap();
+    ledger.ask(add(5)).await.unwrap();
+    let mut events = runtime.events();
+    store.fail_next_commit(Fault::Write);
+
+    let failed = ledger.ask(add(7)).await;
+    let refused = ledger.tell(add(8)).await;
+
+    assert!(matches!(failed, Err(AskError::StoreUnavailable { .. })), "{failed:?}");
+    assert!(matches!(refused, Err(TellError::StoreUnavailable { message: Work { add: 8, .. }, .. })));
+    assert_eq!(letters(&runtime), [("work", "unstored")]);
+    assert!(matches!(events.recv().await, Ok(RuntimeEvent::StoreFailed { .. })));
+    end(runtime).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_fenced_handler_commits_nothing_and_its_message_runs_again() {
+    let config = RuntimeConfig { kill_grace: millis(20), ..RuntimeConfig::default() };
+    let runtime = Runtime::builder().config(config).store(MemoryStore::new()).start().await.unwrap();
+    let (release, released) = std::sync::mpsc::channel();
+    let thread = Some(Arc::new(std::sync::Mutex::new(released)));
+    let tools = Tools { faults: Arc::new(AtomicU32::new(1)), thread, ..Tools::default() };
+    let kept = keep(&runtime, ledger(&tools)).await;
+    kept.actor.ask(add(1)).await.unwrap();
+    let mut events = runtime.events();
+    let blocks = async { kept.actor.ask(Work { add: 10, ending: Ending::Blocks }).within(secs(60)).await };
+    let stopped = async {
+        tools.gate.entered().await;
+        kept.actor.stop(millis(10)).await
+    };
+
+    let (answer, exit) = tokio::join!(blocks, stopped);
+    drop(release);
+    let after = kept.actor.ask(add(100)).await;
+
+    assert!(matches!(exit, Some(ExitReason::Unresponsive)));
+    assert_eq!((answer.unwrap(), after.unwrap()), (11, 111));
+    end(runtime).await;
+    while let Ok(event) = events.try_recv() {
+        let false_alarm = matches!(event, RuntimeEvent::StoreFailed { .. } | RuntimeEvent::DeadLetter(_));
+        assert!(!false_alarm, "{event:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_durable_actor_without_a_store_is_refused() {
+    let runtime = crate::support::runtime().await;
+
+    let spawned = runtime.spawn_spec(ledger(&Tools::default())).await;
+
+    assert!(matches!(spawned, Err(SpawnError::NoStore { path }) if path.as_str() == "ledger"));
+    assert!(runtime.places().is_empty());
+    end(runtime).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_durable_mailbox_may_not_shed() {
+    let runtime = Runtime::builder().store(MemoryStore::new()).start().await.unwrap();
+    for overflow in [Overflow::DropOldest, Overflow::DropNewest] {
+        let spawned = runtime.spawn_spec(ledger(&Tools::default()).overflow(overflow)).await;
+
+        assert!(
+            matches!(spawned, Err(SpawnError::DurableMayNotShed { overflow: named, .. }) if named == overflow)
+        );
+    }
+    end(runtime).await;
+}

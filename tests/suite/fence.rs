@@ -1,0 +1,267 @@
+//! A handler that never awaits cannot be stopped; it is fenced, and what it does from then on does not count.
+
+use std::sync::mpsc;
+
+use greenroom::{
+    ActorRef, ActorSpec, AskError, DeadLetterReason, ExitReason, LifeState, Runtime, RuntimeEvent, TellError,
+};
+
+use crate::support::{
+    Act, Board, Comeback, Gate, Note, Probe, Relaunch, act, end, hold, impatient_runtime, keep, keep_as,
+    letters, millis, secs,
+};
+
+/// A handler that blocks its thread until the sender of the channel is dropped, and then does `after`.
+fn block(gate: &Gate, release: mpsc::Receiver<()>, after: Act) -> Act {
+    let gate = gate.clone();
+    act(move |probe, cx| {
+        Box::pin(async move {
+            gate.enter();
+            // An error is the release.
+            let _ = release.recv();
+            (after.0)(probe, cx).await
+        })
+    })
+}
+
+fn nothing() -> Act {
+    act(|_, _| Box::pin(async { Ok(7) }))
+}
+
+/// A runtime with a probe at `keeper/probe` that is fenced while it handles `after`, and the way to release it.
+async fn zombie(after: Act, comeback: Comeback) -> (Runtime, Fenced) {
+    let runtime = impatient_runtime().await;
+    let board = Board::default();
+    let kept = keep_as(&runtime, ActorSpec::<Probe>::new("probe", board.clone()), comeback).await;
+    let (release, released) = mpsc::channel();
+    let gate = Gate::new();
+    kept.actor.try_tell(block(&gate, released, after)).expect("an empty mailbox");
+    gate.entered().await;
+    for n in 1..4 {
+        kept.actor.try_tell(Note(n)).expect("room");
+    }
+    let exit = kept.actor.stop(millis(10)).await;
+    assert!(matches!(exit, Some(ExitReason::Unresponsive)), "{exit:?}");
+    let fenced = Fenced { actor: kept.actor, keeper: kept.keeper, exits: kept.exits, board, release };
+    (runtime, fenced)
+}
+
+struct Fenced {
+    actor: ActorRef<Probe>,
+    keeper: greenroom::OverseerRef<crate::support::Keeper>,
+    exits: Board,
+    board: Board,
+    release: mpsc::Sender<()>,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn the_next_incarnation_handles_what_waited_in_order_and_the_old_one_gets_no_more() {
+    let outcome = Board::default();
+    let writes = act({
+        let outcome = outcome.clone();
+        move |_, _| {
+            Box::pin(async move {
+                outcome.write("awake");
+                Ok(0)
+            })
+        }
+    });
+    let (runtime, fenced) = zombie(writes, Comeback::WhenTold).await;
+
+    fenced.keeper.post(Relaunch(fenced.actor.path().clone())).unwrap();
+    fenced.actor.ask(Note(4)).await.unwrap();
+    assert!(outcome.lines().is_empty(), "the old one still blocks its thread");
+    drop(fenced.release);
+    outcome.until(1).await;
+    for n in 5..20 {
+        fenced.actor.ask(Note(n)).await.unwrap();
+    }
+
+    let expected: Vec<String> = (1..20).map(|n| n.to_string()).collect();
+    assert_eq!(fenced.board.lines(), expected);
+    assert_eq!(fenced.actor.observe().restarts, 1);
+    end(runtime).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn its_supervisor_hears_of_the_fence_at_once_and_only_once() {
+    let (runtime, fenced) = zombie(nothing(), Comeback::AtOnce).await;
+
+    // Relaunched although the old task has not ended.
+    fenced.actor.ask(Note(4)).await.unwrap();
+    assert_eq!(fenced.exits.lines(), ["unresponsive"]);
+    drop(fenced.release);
+    fenced.actor.ask(Note(5)).await.unwrap();
+    let stopped = fenced.actor.stop(secs(5)).await;
+    fenced.exits.until(2).await;
+
+    assert!(matches!(stopped, Some(ExitReason::Shutdown)));
+    assert_eq!(fenced.exits.lines(), ["unresponsive", "shutdown"]);
+    end(runtime).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn its_asker_is_told_at_once_and_its_late_reply_is_refused() {
+    let runtime = impatient_runtime().await;
+    let probe = runtime.spawn::<Probe>("probe", Board::default()).await.unwrap();
+    let (release, released) = mpsc::channel();
+    let gate = Gate::new();
+    let asked = async { probe.ask(block(&gate, released, nothing())).within(secs(60)).await };
+    let stopped = async {
+        gate.entered().await;
+        probe.stop(millis(10)).await
+    };
+
+    let (answer, exit) = tokio::join!(asked, stopped);
+    drop(release);
+
+    assert!(matches!(answer, Err(AskError::Stopped { .. })), "{answer:?}");
+    assert!(matches!(exit, Some(ExitReason::Unresponsive)));
+    assert_eq!(letters(&runtime), [("Act", "cut")]);
+    end(runtime).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn what_it_sends_itself_is_refused_with_the_message() {
+    let outcome = Board::default();
+    let target = Board::default();
+    let setup = impatient_runtime().await;
+    let bystander = setup.spawn::<Probe>("bystander", target.clone()).await.unwrap();
+    let sends = act({
+        let (outcome, bystander) = (outcome.clone(), bystander.clone());
+        move |_, cx| {
+            Box::pin(async move {
+                let told = bystander.tell(Note(1)).await;
+                outcome.write(matches!(told, Err(TellError::SenderFenced { message: Note(1), .. })));
+                let tried = bystander.try_tell(Note(2));
+                outcome.write(matches!(tried, Err(TellError::SenderFenced { message: Note(2), .. })));
+                let held = cx.tell(&bystander, Note(3)).await;
+                outcome.write(matches!(held, Err(TellError::SenderFenced { message: Note(3), .. })));
+                let asked = bystander.ask(Note(4)).await;
+                let refused = matches!(asked, Err(AskError::NotDelivered(TellError::SenderFenced { .. })));
+                outcome.write(refused);
+                Ok(0)
+            })
+        }
+    });
+    let (runtime, fenced) = zombie(sends, Comeback::AtOnce).await;
+
+    drop(fenced.release);
+    let outcome = outcome.until(4).await;
+
+    assert_eq!(outcome, ["true"; 4]);
+    assert!(target.lines().is_empty());
+    assert_eq!(bystander.observe().waiting, 0, "no place was kept");
+    end(runtime).await;
+    end(setup).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn what_it_held_back_becomes_a_dead_letter() {
+    let runtime = impatient_runtime().await;
+    let target = Board::default();
+    let bystander = runtime.spawn::<Probe>("bystander", target.clone()).await.unwrap();
+    let probe = runtime.spawn::<Probe>("probe", Board::default()).await.unwrap();
+    let (release, released) = mpsc::channel::<()>();
+    let gate = Gate::new();
+    let holds_then_blocks = act({
+        let (gate, bystander) = (gate.clone(), bystander.clone());
+        move |_, cx| {
+            Box::pin(async move {
+                cx.tell(&bystander, Note(1)).await?;
+                gate.enter();
+                let _ = released.recv();
+                Ok(0)
+            })
+        }
+    });
+    let mut stream = runtime.dead_letters().stream();
+    probe.tell(holds_then_blocks).await.unwrap();
+    gate.entered().await;
+    probe.stop(millis(10)).await;
+    let cut = stream.recv().await.unwrap();
+
+    drop(release);
+    let fenced = stream.recv().await.unwrap();
+
+    assert!(matches!(cut.reason, DeadLetterReason::Cut));
+    assert!(matches!(fenced.reason, DeadLetterReason::Fenced));
+    assert_eq!((fenced.to.as_str(), fenced.message), ("bystander", "Note"));
+    assert_eq!(bystander.observe().waiting, 0);
+    assert!(target.lines().is_empty());
+    end(runtime).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn its_timers_and_spawned_work_reach_nobody() {
+    let outcome = Board::default();
+    let timers = act({
+        let outcome = outcome.clone();
+        move |_, cx| {
+            Box::pin(async move {
+                cx.send_after(millis(0), Note(100));
+                cx.send_every(millis(1), || Note(101));
+                cx.spawn(async {}, |()| Note(102));
+                outcome.write("armed");
+                Ok(0)
+            })
+        }
+    });
+    let (runtime, fenced) = zombie(timers, Comeback::AtOnce).await;
+
+    drop(fenced.release);
+    outcome.until(1).await;
+    fenced.actor.ask(Note(4)).await.unwrap();
+    end(runtime).await;
+
+    assert_eq!(fenced.board.lines(), ["1", "2", "3", "4"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_shutdown_names_it_and_does_not_wait_for_it() {
+    let runtime = impatient_runtime().await;
+    let kept = keep(&runtime, ActorSpec::<Probe>::new("probe", Board::default())).await;
+    let top = runtime.spawn::<Probe>("top", Board::default()).await.unwrap();
+    let (release, released) = mpsc::channel();
+    let (release_top, released_top) = mpsc::channel();
+    let (gate, gate_top) = (Gate::new(), Gate::new());
+    kept.actor.tell(block(&gate, released, nothing())).await.unwrap();
+    gate.entered().await;
+    top.tell(block(&gate_top, released_top, nothing())).await.unwrap();
+    gate_top.entered().await;
+    let mut events = runtime.events();
+
+    let report = runtime.shutdown(millis(200)).await;
+    drop((release, release_top));
+
+    let late: Vec<&str> = report.late.iter().map(|path| path.as_str()).collect();
+    assert!(late.contains(&"keeper/probe") && late.contains(&"top"), "{late:?}");
+    let mut unresponsive = 0;
+    while let Ok(event) = events.try_recv() {
+        unresponsive += usize::from(matches!(event, RuntimeEvent::Unresponsive { .. }));
+    }
+    assert_eq!(unresponsive, 2);
+    assert_eq!(top.observe().state, LifeState::Closed);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn deleting_a_place_does_not_wait_for_a_handler_that_blocks() {
+    let runtime = impatient_runtime().await;
+    let board = Board::default();
+    let probe = runtime.spawn::<Probe>("probe", board.clone()).await.unwrap();
+    let (release, released) = mpsc::channel();
+    let gate = Gate::new();
+    probe.tell(block(&gate, released, nothing())).await.unwrap();
+    gate.entered().await;
+    probe.tell(hold(&gate)).await.unwrap();
+
+    probe.place().close();
+    let successor = runtime.spawn::<Probe>("probe", board.clone()).await.unwrap();
+    drop(release);
+    successor.ask(Note(1)).await.unwrap();
+
+    assert_eq!(letters(&runtime), [("Act", "cut"), ("Act", "gone")]);
+    assert!(matches!(probe.tell(Note(2)).await, Err(TellError::Gone { message: Note(2), .. })));
+    assert_eq!(board.lines(), ["1"]);
+    end(runtime).await;
+}

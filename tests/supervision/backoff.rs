@@ -1,0 +1,226 @@
+//! The additions to OTP that a child chooses: it waits before it comes back, and an outage costs no restart.
+
+use std::time::Duration;
+
+use greenroom::{Backoff, ChildSpec, RuntimeEvent, Strategy, SupervisorRef};
+
+use crate::support::{Crash, Part, Stage, Start, child, millis, secs, sup};
+
+fn steady() -> Backoff {
+    Backoff { jitter: 0.0, ..Backoff::default() }
+}
+
+fn patient(part: &Part) -> ChildSpec {
+    part.spec().backoff(steady())
+}
+
+/// Lets the child fall and says how long it was away.
+async fn away(stage: &Stage, tree: &SupervisorRef, name: &str) -> Duration {
+    let started = format!("start {name}");
+    let before = stage.log.count(&started);
+    let begun = stage.runtime.clock().now();
+    child(tree, name).tell(Crash).await.expect("the mailbox has room");
+    stage.log.until_times(&started, before + 1).await;
+    begun.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_restart_waits_longer_up_to_the_longest() {
+    let stage = Stage::new().await;
+    let a = stage.part("a");
+    let tree = stage.supervise(sup([patient(&a)])).await;
+
+    let mut waits = Vec::new();
+    for _ in 0..7 {
+        waits.push(away(&stage, &tree, "a").await.as_millis());
+    }
+
+    assert_eq!(waits, [100, 200, 400, 800, 1_600, 2_000, 2_000]);
+    stage.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quiet_run_lets_the_waits_begin_anew() {
+    let stage = Stage::new().await;
+    let a = stage.part("a");
+    let tree = stage.supervise(sup([patient(&a)])).await;
+    for _ in 0..3 {
+        away(&stage, &tree, "a").await;
+    }
+
+    stage.runtime.clock().sleep(millis(10_001)).await;
+
+    assert_eq!(away(&stage, &tree, "a").await, millis(100));
+    stage.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_was_not_quiet_long_enough_does_not_reset_the_waits() {
+    let stage = Stage::new().await;
+    let a = stage.part("a");
+    let tree = stage.supervise(sup([patient(&a)])).await;
+    for _ in 0..3 {
+        away(&stage, &tree, "a").await;
+    }
+
+    stage.runtime.clock().sleep(secs(10)).await;
+
+    assert_eq!(away(&stage, &tree, "a").await, millis(800));
+    stage.end().await;
+}
+
+/// The story: the time that failing starts took was counted as quiet, so slow failures never waited longer.
+#[tokio::test(start_paused = true)]
+async fn a_start_that_fails_slowly_is_no_quiet_run() {
+    let stage = Stage::new().await;
+    let a = stage.part("a");
+    let tree = stage.supervise(sup([patient(&a)])).await;
+    a.next_starts([Start::FailsOutsideAfter(secs(11)); 3]);
+
+    let away = away(&stage, &tree, "a").await;
+
+    assert_eq!(away, millis(100 + 200 + 400 + 800) + 3 * secs(11));
+    stage.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn jitter_adds_at_most_its_share() {
+    let stage = Stage::new().await;
+    let a = stage.part("a");
+    let jittery = Backoff { first: secs(1), max: secs(1), jitter: 0.2, reset_after: secs(3_600) };
+    let tree = stage.supervise(sup([a.spec().backoff(jittery)])).await;
+
+    let mut waits = Vec::new();
+    for _ in 0..50 {
+        waits.push(away(&stage, &tree, "a").await);
+    }
+
+    assert!(waits.iter().all(|wait| (secs(1)..=millis(1_201)).contains(wait)), "{waits:?}");
+    assert!(waits.iter().max() > waits.iter().min().map(|least| *least + millis(50)).as_ref());
+    stage.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_of_the_world_outside_never_burns_the_intensity() {
+    let stage = Stage::new().await;
+    let a = stage.part("a");
+    // One restart is borne, for the fall itself.
+    let tree = stage.supervise(sup([patient(&a)]).intensity(1, secs(3_600))).await;
+    a.next_starts([Start::FailsOutside; 100]);
+
+    away(&stage, &tree, "a").await;
+
+    assert_eq!(stage.log.count("fail a"), 100);
+    assert_eq!(tree.children().await.unwrap()[0].restarts, 101);
+    stage.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_backoff_an_outage_counts_as_in_otp() {
+    let stage = Stage::new().await;
+    let a = stage.part("a");
+    let tree = stage.supervise(sup([a.spec()]).intensity(5, secs(3_600))).await;
+    a.always(Start::FailsOutside);
+
+    child(&tree, "a").tell(Crash).await.unwrap();
+
+    assert_eq!(tree.closed().await.expect("it has run").label(), "intensity_exceeded");
+    assert_eq!(stage.log.count("fail a"), 5);
+    stage.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bug_in_the_start_counts_with_a_backoff_too() {
+    let stage = Stage::new().await;
+    let a = stage.part("a");
+    let tree = stage.supervise(sup([patient(&a)]).intensity(3, secs(3_600))).await;
+    a.always(Start::Fails);
+
+    child(&tree, "a").tell(Crash).await.unwrap();
+
+    assert_eq!(tree.closed().await.expect("it has run").label(), "intensity_exceeded");
+    assert_eq!(stage.log.count("fail a"), 3);
+    stage.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_does_not_wait_for_the_backoff() {
+    let stage = Stage::new().await;
+    let [a, b] = stage.parts(["a", "b"]);
+    let slow = Backoff { first: secs(60), max: secs(60), ..steady() };
+    let tree = stage.supervise(sup([a.spec(), b.spec().backoff(slow)])).await;
+    child(&tree, "b").tell(Crash).await.unwrap();
+    stage.quiet().await;
+    let begun = stage.runtime.clock().now();
+
+    tree.stop(secs(120)).await.expect("it was running");
+
+    assert_eq!(begun.elapsed(), secs(0));
+    stage.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_others_are_looked_after_while_one_waits_for_its_backoff() {
+    let stage = Stage::new().await;
+    let [a, b] = stage.parts(["a", "b"]);
+    let tree = stage.supervise(sup([patient(&a), b.spec()])).await;
+    child(&tree, "a").tell(Crash).await.unwrap();
+    stage.quiet().await;
+
+    let away = away(&stage, &tree, "b").await;
+
+    assert_eq!(away, secs(0));
+    assert_eq!(stage.log.count("start a"), 1);
+    stage.end().await;
+}
+
+/// The story: `b` waited for its backoff when the earlier `a` fell. The try of `b` was not called off, so `b` came up
+/// before `a`, on which it stands, and the try of `a` then found a place that was taken.
+#[tokio::test(start_paused = true)]
+async fn a_try_that_waits_is_called_off_when_an_earlier_sibling_falls() {
+    let stage = Stage::new().await;
+    let [a, b, c] = stage.parts(["a", "b", "c"]);
+    let slow = Backoff { first: secs(5), max: secs(5), ..steady() };
+    let spec = sup([a.spec().backoff(slow), patient(&b), c.spec()]).strategy(Strategy::RestForOne);
+    let tree = stage.supervise(spec).await;
+    stage.log.take();
+
+    child(&tree, "b").tell(Crash).await.unwrap();
+    stage.log.until("stop c").await;
+    child(&tree, "a").tell(Crash).await.unwrap();
+    stage.runtime.clock().sleep(secs(20)).await;
+
+    assert_eq!(stage.log.take(), ["crash b", "stop c", "crash a", "start a", "start b", "start c"]);
+    stage.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn under_one_for_all_the_whole_group_waits_for_the_fallen() {
+    let stage = Stage::new().await;
+    let [a, b] = stage.parts(["a", "b"]);
+    let tree = stage.supervise(sup([a.spec(), patient(&b)]).strategy(Strategy::OneForAll)).await;
+    stage.log.take();
+
+    let away = away(&stage, &tree, "b").await;
+
+    assert_eq!(away, millis(100));
+    assert_eq!(stage.log.take(), ["crash b", "stop a", "start a", "start b"]);
+    stage.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_wait_is_announced() {
+    let stage = Stage::new().await;
+    let a = stage.part("a");
+    let tree = stage.supervise(sup([patient(&a)])).await;
+    let mut events = stage.runtime.events();
+
+    away(&stage, &tree, "a").await;
+
+    let announced = std::iter::from_fn(|| events.try_recv().ok()).find_map(|event| match event {
+        RuntimeEvent::Restarting { path, delay } => Some((path.to_string(), delay)),
+        _ => None,
+    });
+    assert_eq!(announced, Some(("sup/a".to_owned(), millis(100))));
+    stage.end().await;
+}
