@@ -1,8 +1,9 @@
 //! What a message, a spawn and a restart cost here, beside raw ractor and raw tokio, measured in the same run.
 //!
 //! ```text
-//! cargo bench --bench messaging              everything, about five minutes
-//! cargo bench --bench messaging -- --quick   the same in under two
+//! cargo bench --bench messaging                   everything, some minutes
+//! cargo bench --bench messaging -- --quick        the same with fewer rounds and shorter groups
+//! cargo bench --bench messaging -- --table-only   without criterion's groups
 //! ```
 //!
 //! Three parts: criterion's groups, for comparing one commit with the next; an interleaved comparison, for the ratios
@@ -12,6 +13,7 @@
 mod support;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion};
 use support::comparison::Comparison;
@@ -29,7 +31,7 @@ fn main() -> ExitCode {
     let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
     let quick = has("--quick");
     if !has("--table-only") {
-        criterion_groups();
+        criterion_groups(quick);
     }
     if !has("--bench") {
         return ExitCode::SUCCESS; // started as a test: each workload ran once, that is all
@@ -44,11 +46,12 @@ fn main() -> ExitCode {
     if verdicts.iter().all(|verdict| verdict.passed) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn criterion_groups() {
+fn criterion_groups(quick: bool) {
+    let pace = Duration::from_millis(if quick { 250 } else { 1_000 });
     let mut criterion = Criterion::default()
         .sample_size(10)
-        .warm_up_time(std::time::Duration::from_millis(300))
-        .measurement_time(std::time::Duration::from_secs(1))
+        .warm_up_time(pace / 4)
+        .measurement_time(pace)
         .configure_from_args();
     for workload in Workload::ALL {
         let mut group = criterion.benchmark_group(workload.name());

@@ -104,6 +104,69 @@ async fn nobody_overtakes_the_line_even_when_there_is_room() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_handler_that_waits_lets_the_line_move_by_single_places() {
+    let runtime = runtime().await;
+    let (first, second) = (Gate::new(), Gate::new());
+    let spec = ActorSpec::<Probe>::new("probe", Board::default()).capacity(8);
+    let probe = runtime.spawn_spec(spec).await.unwrap();
+    probe.try_tell(hold(&first)).unwrap();
+    first.entered().await;
+    probe.try_tell(Note(0)).unwrap();
+    probe.try_tell(hold(&second)).unwrap();
+    for n in 1..7 {
+        probe.try_tell(Note(n)).unwrap();
+    }
+    let mut line: Vec<_> = (10..12).map(|n| in_line(&probe, n)).collect();
+    for sender in &mut line {
+        assert!(poll_once(sender).is_pending());
+    }
+
+    first.open();
+    second.entered().await;
+
+    // Two were taken: less than a lot of a quarter was free at any time, and still both got a place.
+    let before = runtime.clock().now();
+    for sender in line {
+        sender.await.unwrap();
+    }
+    assert_eq!(runtime.clock().now(), before);
+    second.open();
+    end(runtime).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_that_a_failed_handler_held_goes_to_the_line() {
+    let runtime = runtime().await;
+    let board = Board::default();
+    let spec = ActorSpec::<Probe>::new("probe", board.clone()).capacity(1);
+    let probe = runtime.spawn_spec(spec).await.unwrap();
+    let holder = runtime.spawn::<Probe>("holder", Board::default()).await.unwrap();
+    let gate = Gate::new();
+    let holds_and_fails = act({
+        let (probe, gate) = (probe.clone(), gate.clone());
+        move |_, cx| {
+            Box::pin(async move {
+                cx.tell(&probe, Note(1)).await?;
+                gate.pass().await;
+                Err(greenroom::Failure::invalid("no"))
+            })
+        }
+    });
+    holder.tell(holds_and_fails).await.unwrap();
+    gate.entered().await;
+    let mut waiting = in_line(&probe, 2);
+    assert!(poll_once(&mut waiting).is_pending());
+    let before = runtime.clock().now();
+
+    gate.open();
+    waiting.await.unwrap();
+
+    assert_eq!(runtime.clock().now(), before);
+    assert_eq!(board.until(1).await, ["2"]);
+    end(runtime).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_waiting_tell_that_is_dropped_gives_its_turn_to_the_next() {
     let runtime = runtime().await;
     let (probe, gate, board) = stuck(&runtime, Overflow::Wait, 2).await;

@@ -46,6 +46,12 @@ pub(crate) fn path(text: &str) -> ActorPath {
     ActorPath::parse(text).expect("a literal path")
 }
 
+/// A promise that is broken fails its test instead of hanging it.
+#[expect(clippy::disallowed_methods, reason = "a watchdog, not a wait: no test depends on its length")]
+async fn soon<F: Future>(event: F) -> F::Output {
+    tokio::time::timeout(secs(60), event).await.expect("the event that the test waits for")
+}
+
 /// What happened, in order, across incarnations.
 #[derive(Clone, Default)]
 pub(crate) struct Board(Arc<BoardInner>);
@@ -74,7 +80,7 @@ impl Board {
             if lines.len() >= count {
                 return lines;
             }
-            changed.await;
+            soon(changed).await;
         }
     }
 
@@ -111,7 +117,7 @@ impl Gate {
     }
 
     pub(crate) async fn entered(&self) {
-        self.0.0.acquire().await.expect("never closed").forget();
+        soon(self.0.0.acquire()).await.expect("never closed").forget();
     }
 
     pub(crate) fn open(&self) {

@@ -86,16 +86,7 @@ impl<'c, A: Actor> Context<'c, A> {
         head: &'c Head,
         running: &'c mut Running,
     ) -> Self {
-        Context {
-            cell,
-            incarnation,
-            control,
-            scope,
-            journal,
-            head,
-            running,
-            held: Mutex::default(),
-        }
+        Context { cell, incarnation, control, scope, journal, head, running, held: Mutex::default() }
     }
 
     /// Lends out what `caught` needs, to be given back for the next message.
