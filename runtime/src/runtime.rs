@@ -18,7 +18,8 @@ use crate::address::{ActorPath, ActorRef, Address, PathError, ResolveError};
 use crate::clock::Clock;
 use crate::config::RuntimeConfig;
 use crate::events::RuntimeEvent;
-use crate::mailbox::{DeadLetters, Letter, Overflow};
+use crate::mailbox::{DeadLetterReason, DeadLetters, Overflow};
+use crate::message::Head;
 use crate::root::{Root, RootMessage};
 use crate::store::{Store, StoreError, StoreHandle, store_writer};
 use crate::sync::lock;
@@ -142,9 +143,9 @@ impl World {
         }
     }
 
-    pub(crate) fn dead_letter(&self, letter: Letter) {
-        self.telemetry.dead_letter(letter.reason.label());
-        let letter = self.dead_letters.add(letter);
+    pub(crate) fn dead_letter(&self, to: &ActorPath, head: Head, reason: DeadLetterReason) {
+        self.telemetry.dead_letter(reason.label());
+        let letter = self.dead_letters.add(to.clone(), head, reason);
         tracing::debug!(to = %letter.to, message = letter.message, reason = %letter.reason, "dead letter");
         self.publish(RuntimeEvent::DeadLetter(letter));
     }

@@ -17,9 +17,9 @@ use crate::actor::{
 use crate::address::{ActorPath, Epoch, Waits};
 use crate::events::RuntimeEvent;
 use crate::mailbox::lanes::{ControlLane, Raised};
-use crate::mailbox::queue::{Gate, Hand, Mailbox};
-use crate::mailbox::{DeadLetterReason, Letter, MailboxSpec};
-use crate::message::NoReply;
+use crate::mailbox::queue::{Gate, Hand, Mailbox, Queued};
+use crate::mailbox::{DeadLetterReason, MailboxSpec};
+use crate::message::{Head, NoReply};
 use crate::message::envelope::Parcel;
 use crate::runtime::World;
 use crate::sync::lock;
@@ -286,9 +286,8 @@ impl CellCore {
     }
 
     /// Writes a dead letter for this cell.
-    pub(crate) fn dead_letter(&self, mut letter: Letter) {
-        letter.to = self.path.clone();
-        self.world.dead_letter(letter);
+    pub(crate) fn dead_letter(&self, head: Head, reason: DeadLetterReason) {
+        self.world.dead_letter(&self.path, head, reason);
     }
 }
 
@@ -344,47 +343,32 @@ impl<A: Actor> Cell<A> {
     }
 
     fn clear_out(&self, gate: Gate) {
-        for parcel in self.mailbox.close(gate) {
-            self.bury(parcel, DeadLetterReason::Gone, NoReply::Stopped);
+        for queued in self.mailbox.close(gate) {
+            self.bury(queued, DeadLetterReason::Gone, NoReply::Stopped);
         }
     }
 
-    /// The dead letter of `parcel`, and the word to its asker.
-    pub(crate) fn bury(&self, parcel: A::Inbox, reason: DeadLetterReason, answer: NoReply) {
-        if let Some(reply) = parcel.reply() {
+    /// The dead letter of a message that waited, and the word to its asker.
+    pub(crate) fn bury(&self, queued: Queued<A::Inbox>, reason: DeadLetterReason, answer: NoReply) {
+        if let Some(reply) = queued.parcel.reply() {
             reply.fail(answer);
         }
-        let head = parcel.head();
-        self.core.dead_letter(Letter {
-            to: self.core.path.clone(),
-            message: parcel.name(),
-            id: head.id,
-            sender: head.sender.clone(),
-            tries: head.tries,
-            reason,
-        });
+        self.core.dead_letter(queued.head, reason);
     }
 
     /// The dead letter of a message that was in hand, and the word to its asker.
-    pub(crate) fn bury_hand(&self, hand: Hand<A::Inbox>, reason: DeadLetterReason, answer: NoReply) {
+    fn bury_hand(&self, hand: Hand<A::Inbox>, reason: DeadLetterReason, answer: NoReply) {
         if let Some(reply) = hand.reply {
             reply.fail(answer);
         }
-        self.core.dead_letter(Letter {
-            to: self.core.path.clone(),
-            message: hand.name,
-            id: hand.id,
-            sender: hand.sender,
-            tries: hand.tries,
-            reason,
-        });
+        self.core.dead_letter(hand.head, reason);
     }
 
     /// What becomes of the message in hand when its incarnation ends: the table of DESIGN section 3.
     fn settle_hand(&self, hand: Hand<A::Inbox>, reason: &ExitReason) {
         let put_back = |hand: Hand<A::Inbox>, tries| match hand.again {
             Some(again) => {
-                self.mailbox.put_back(again, hand.id, tries);
+                self.mailbox.put_back(again, Head { tries, ..hand.head });
                 None
             }
             None => Some(Hand { again: None, ..hand }),
@@ -393,7 +377,7 @@ impl<A: Actor> Cell<A> {
             // Killed in the middle of its commit: run again it might be applied twice, so it is reported instead.
             return self.bury_hand(hand, DeadLetterReason::Unstored, NoReply::Stopped);
         }
-        let tries = hand.tries + 1;
+        let tries = hand.head.tries + 1;
         match reason {
             ExitReason::Panicked { .. } | ExitReason::Failed { .. } => {
                 if let Some(hand) = put_back(hand, tries) {
@@ -404,7 +388,7 @@ impl<A: Actor> Cell<A> {
             _ => {
                 // A stop is nobody's fault: the message of a durable actor keeps its place and its tries. After a
                 // kill it is counted, or a stuck message would come back for ever.
-                let tries = if matches!(reason, ExitReason::Shutdown) { hand.tries } else { tries };
+                let tries = if matches!(reason, ExitReason::Shutdown) { hand.head.tries } else { tries };
                 let rest = if self.core.is_durable { put_back(hand, tries) } else { Some(hand) };
                 if let Some(hand) = rest {
                     self.bury_hand(hand, DeadLetterReason::Cut, NoReply::Stopped);

@@ -9,12 +9,12 @@ use tokio::time::Instant;
 
 use crate::actor::durable::Journal;
 use crate::actor::place::BoxFuture;
-use crate::actor::{Accepts, Actor, Cell, ExitReason, Handler, Incarnation, Running};
-use crate::address::ring::stamp;
+use crate::actor::{Accepts, Actor, Cell, ExitReason, Handler, Incarnation};
 use crate::address::tell::{Refusal, hold_place};
 use crate::address::{ActorPath, ActorRef, Address, Epoch, ResolveError, TellError};
 use crate::clock::Clock;
 use crate::mailbox::lanes::{ControlLane, Raised};
+use crate::mailbox::queue::Queued;
 use crate::mailbox::{DeadLetterReason, StopToken};
 use crate::message::envelope::Parcel;
 use crate::message::{Envelope, Failure, Head, Message, MessageId, NoReply, ReplyPort};
@@ -63,7 +63,6 @@ pub struct Context<'c, A: Actor> {
     scope: &'c Scope,
     journal: Option<&'c mut Journal>,
     head: &'c Head,
-    running: &'c mut Running,
     /// Made by the first thing that is held back: most handlers hold nothing, and pay for a look at a null pointer.
     held: Mutex<Option<Box<HeldBack>>>,
 }
@@ -84,18 +83,8 @@ impl<'c, A: Actor> Context<'c, A> {
         scope: &'c Scope,
         journal: Option<&'c mut Journal>,
         head: &'c Head,
-        running: &'c mut Running,
     ) -> Self {
-        Context { cell, incarnation, control, scope, journal, head, running, held: Mutex::default() }
-    }
-
-    /// Lends out what `caught` needs, to be given back for the next message.
-    pub(crate) fn lend_running(&mut self) -> Running {
-        std::mem::take(self.running).under(self.trace())
-    }
-
-    pub(crate) fn take_back_running(&mut self, running: Running) {
-        *self.running = running;
+        Context { cell, incarnation, control, scope, journal, head, held: Mutex::default() }
     }
 
     /// Whether there is anything to [`settle`](Context::settle).
@@ -181,7 +170,7 @@ impl<'c, A: Actor> Context<'c, A> {
 
     /// Names the work this message belongs to, inherited along the chain of messages.
     pub fn trace(&self) -> u64 {
-        if self.head.trace == 0 { self.head.id.0 } else { self.head.trace }
+        self.head.trace()
     }
 
     /// Until when the asker waits; `None` for a tell.
@@ -262,17 +251,17 @@ impl<'c, A: Actor> Context<'c, A> {
         match hold_place(cell, None).await {
             Ok(true) => {}
             Ok(false) => {
-                cell.bury(B::Inbox::wrap(Envelope::told(message)), DeadLetterReason::Shed, NoReply::Shed);
+                let shed = Queued { head: self.head_for::<M>(), parcel: B::Inbox::wrap(Envelope::told(message)) };
+                cell.bury(shed, DeadLetterReason::Shed, NoReply::Shed);
                 return Ok(());
             }
             Err(refusal) => return Err(refusal.with(cell, message)),
         }
-        let mut envelope = Envelope::told(message);
-        if stamp(&mut envelope.head).is_err() {
+        if !self.cell.core.is_current(self.incarnation) {
             cell.mailbox.give_back();
-            return Err(Refusal::Fenced.with(cell, envelope.message));
+            return Err(Refusal::Fenced.with(cell, message));
         }
-        let held = Held { cell: cell.clone(), parcel: Some(B::Inbox::wrap(envelope)) };
+        let held = Held::new(cell, self.head_for::<M>(), B::Inbox::wrap(Envelope::told(message)));
         lock(&self.held).get_or_insert_default().sends.push(Box::new(held));
         Ok(())
     }
@@ -330,16 +319,16 @@ impl<'c, A: Actor> Context<'c, A> {
         let cell = to.cell();
         match hold_place(cell, None).await {
             Ok(true) => {
-                let mut envelope = Envelope::asked(message, port);
                 // A fenced sender is refused when the place is filled.
-                drop(stamp(&mut envelope.head));
-                let held = Held { cell: cell.clone(), parcel: Some(B::Inbox::wrap(envelope)) };
+                let parcel = B::Inbox::wrap(Envelope::asked(message, port));
+                let held = Held::new(cell, self.head_for::<M>(), parcel);
                 lock(&self.held).get_or_insert_default().sends.push(Box::new(held));
                 Err(Failure::answered_elsewhere())
             }
             Ok(false) => {
                 let parcel = B::Inbox::wrap(Envelope::asked(message, port));
-                cell.bury(parcel, DeadLetterReason::Shed, NoReply::Shed);
+                let shed = Queued { head: self.head_for::<M>(), parcel };
+                cell.bury(shed, DeadLetterReason::Shed, NoReply::Shed);
                 Err(Failure::answered_elsewhere())
             }
             Err(refusal) => {
@@ -441,6 +430,12 @@ impl<'c, A: Actor> Context<'c, A> {
         }));
     }
 
+    /// The head of a message of type `M` that this handler sends.
+    fn head_for<M: Message>(&self) -> Head {
+        let sender = Some(self.cell.core.path.clone());
+        Head { sender, trace: self.trace(), ..Head::of::<M>() }
+    }
+
     fn own_mail(&self) -> OwnMail<A> {
         OwnMail { cell: self.cell.clone(), incarnation: self.incarnation }
     }
@@ -515,9 +510,8 @@ impl<A: Actor> OwnMail<A> {
         A::Inbox: Accepts<M, A>,
     {
         let Ok(true) = hold_place(&self.cell, Some(FOREVER)).await else { return None };
-        let mut envelope = Envelope::told(message);
-        envelope.head.sender = Some(self.cell.core.path.clone());
-        let held = Held { cell: self.cell.clone(), parcel: Some(A::Inbox::wrap(envelope)) };
+        let head = Head { sender: Some(self.cell.core.path.clone()), ..Head::of::<M>() };
+        let held = Held::new(&self.cell, head, A::Inbox::wrap(Envelope::told(message)));
         held.put(self.cell.core.is_current(self.incarnation))
     }
 
@@ -550,23 +544,27 @@ impl<R: Send + 'static> HeldSend for HeldReply<R> {
 
 struct Held<A: Actor> {
     cell: Arc<Cell<A>>,
-    parcel: Option<A::Inbox>,
+    queued: Option<Queued<A::Inbox>>,
 }
 
 impl<A: Actor> Held<A> {
+    fn new(cell: &Arc<Cell<A>>, head: Head, parcel: A::Inbox) -> Self {
+        Held { cell: cell.clone(), queued: Some(Queued { head, parcel }) }
+    }
+
     /// Fills its place. `None`: it became a dead letter.
     fn put(mut self, sender_is_current: bool) -> Option<MessageId> {
-        let parcel = self.parcel.take()?;
-        let (parcel, reason) = if sender_is_current {
-            match self.cell.mailbox.fill(parcel) {
+        let queued = self.queued.take()?;
+        let (queued, reason) = if sender_is_current {
+            match self.cell.mailbox.fill(queued.head, queued.parcel) {
                 Ok(id) => return Some(id),
-                Err((parcel, _)) => (parcel, DeadLetterReason::Gone),
+                Err((queued, _)) => (queued, DeadLetterReason::Gone),
             }
         } else {
-            (parcel, DeadLetterReason::Fenced)
+            (queued, DeadLetterReason::Fenced)
         };
         self.cell.mailbox.give_back();
-        self.cell.bury(parcel, reason, NoReply::Stopped);
+        self.cell.bury(queued, reason, NoReply::Stopped);
         None
     }
 }
@@ -579,9 +577,9 @@ impl<A: Actor> HeldSend for Held<A> {
 
 impl<A: Actor> Drop for Held<A> {
     fn drop(&mut self) {
-        if let Some(parcel) = self.parcel.take() {
+        if let Some(queued) = self.queued.take() {
             self.cell.mailbox.give_back();
-            if let Some(reply) = parcel.reply() {
+            if let Some(reply) = queued.parcel.reply() {
                 reply.fail(NoReply::Dropped);
             }
         }

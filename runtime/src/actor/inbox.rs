@@ -9,7 +9,7 @@ use crate::actor::place::BoxFuture;
 use crate::actor::{Actor, Context, Handler};
 use crate::message::envelope::Parcel;
 use crate::message::reply::ErasedReply;
-use crate::message::{Envelope, Head, Message, Verdict, message_name};
+use crate::message::{Envelope, Message, Verdict, message_name};
 
 /// The kind of message a mailbox holds. Made by [`Open`] or [`inbox!`](crate::inbox!), not by hand.
 pub trait Inbox<A: Actor>: Parcel {
@@ -38,9 +38,6 @@ pub trait Accepts<M: Message, A: Actor>: Inbox<A> {
 pub struct Open<A: Actor>(Box<dyn Erased<A>>);
 
 trait Erased<A: Actor>: Send {
-    fn head(&self) -> &Head;
-    fn head_mut(&mut self) -> &mut Head;
-    fn name(&self) -> &'static str;
     fn reply(&self) -> Option<ErasedReply>;
     fn again(&self) -> Option<Open<A>>;
     fn run<'a>(self: Box<Self>, actor: &'a mut A, cx: &'a mut Context<'_, A>) -> BoxFuture<'a, Verdict>;
@@ -48,15 +45,6 @@ trait Erased<A: Actor>: Send {
 }
 
 impl<M: Message, A: Handler<M> + Actor<Inbox = Open<A>>> Erased<A> for Envelope<M> {
-    fn head(&self) -> &Head {
-        Parcel::head(self)
-    }
-    fn head_mut(&mut self) -> &mut Head {
-        Parcel::head_mut(self)
-    }
-    fn name(&self) -> &'static str {
-        message_name::<M>()
-    }
     fn reply(&self) -> Option<ErasedReply> {
         Parcel::reply(self)
     }
@@ -72,15 +60,6 @@ impl<M: Message, A: Handler<M> + Actor<Inbox = Open<A>>> Erased<A> for Envelope<
 }
 
 impl<A: Actor> Parcel for Open<A> {
-    fn head(&self) -> &Head {
-        self.0.head()
-    }
-    fn head_mut(&mut self) -> &mut Head {
-        self.0.head_mut()
-    }
-    fn name(&self) -> &'static str {
-        self.0.name()
-    }
     fn reply(&self) -> Option<ErasedReply> {
         self.0.reply()
     }
@@ -312,11 +291,6 @@ macro_rules! inbox {
     };
     (@parcel $name:ident : $($message:ident),+ ; |$envelope:ident| $again:expr) => {
         impl $crate::Parcel for $name {
-            fn head(&self) -> &$crate::Head { match self { $(Self::$message(e) => $crate::Parcel::head(e)),+ } }
-            fn head_mut(&mut self) -> &mut $crate::Head {
-                match self { $(Self::$message(e) => $crate::Parcel::head_mut(e)),+ }
-            }
-            fn name(&self) -> &'static str { match self { $(Self::$message(e) => $crate::Parcel::name(e)),+ } }
             fn reply(&self) -> Option<$crate::ErasedReply> {
                 match self { $(Self::$message(e) => $crate::Parcel::reply(e)),+ }
             }

@@ -5,15 +5,13 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
-use tracing::level_filters::LevelFilter;
-
 use crate::actor::context::Scope;
 use crate::actor::durable::Journal;
 use crate::actor::place::Seat;
 use crate::actor::{Actor, Cell, Context, ExitPhase, ExitReason, Inbox, Incarnation, Running};
 use crate::mailbox::lanes::{ControlLane, Raised};
-use crate::mailbox::queue::Next;
-use crate::mailbox::{DeadLetterReason, Letter};
+use crate::mailbox::queue::{Next, Queued};
+use crate::mailbox::DeadLetterReason;
 use crate::message::envelope::{Parcel, Verdict, caught};
 use crate::message::reply::refusal;
 use crate::message::{Failure, FailureClass, Head, NoReply};
@@ -78,19 +76,17 @@ impl<A: Actor> Life<A> {
                 None => (A::start(&cell.args).await?, None),
             };
             let head = Head::default();
-            let mut running = Running::default(); // entered outside, round all of this
             let journal_of = journal.as_mut();
             let mut cx =
-                Context::new(&cell, self.incarnation, &self.control, scope, journal_of, &head, &mut running);
+                Context::new(&cell, self.incarnation, &self.control, scope, journal_of, &head);
             actor.started(&mut cx).await?;
             cx.settle(&mut actor).await.map_err(Failure::external)?;
             Ok((actor, journal))
         };
         let served = {
             let begin = pin!(begin);
-            let mut running = self.running();
-            let started = pin!(clock.within(limit, caught(&mut running, begin)));
-            self.serve(started, Raised::Stop).await
+            let started = pin!(clock.within(limit, caught(begin)));
+            self.serve(&mut self.running(), started, Raised::Stop).await
         };
         let phase = ExitPhase::Start;
         match served {
@@ -124,8 +120,8 @@ impl<A: Actor> Life<A> {
                 Raised::Stop => break ExitReason::Shutdown,
                 Raised::Kill => break ExitReason::Killed { phase: ExitPhase::Idle },
             }
-            let parcel = match cell.mailbox.next(self.incarnation.0) {
-                Next::Message(parcel) => parcel,
+            let Queued { head, parcel } = match cell.mailbox.next(self.incarnation.0) {
+                Next::Message(queued) => queued,
                 Next::Empty if self.control.raised() == Raised::Drain => break ExitReason::Normal,
                 Next::Empty => {
                     self.wait_for_mail().await;
@@ -135,18 +131,31 @@ impl<A: Actor> Life<A> {
                 Next::Fenced => break ExitReason::Unresponsive,
             };
             self.phase = ExitPhase::Handle;
-            let after = {
-                // Pinned first: an `.await` on the future itself would move it twice.
-                let delivery = pin!(self.deliver(&mut actor, &mut journal, scope, &mut running, parcel));
-                delivery.await
+            if head.tries < cell.settings.redeliveries
+                && let Some(again) = parcel.again()
+            {
+                cell.mailbox.keep_copy(self.incarnation.0, again);
+            }
+            running.work_on(&head);
+            let verdict = {
+                let journal = journal.as_mut();
+                let mut cx = Context::new(&cell, self.incarnation, &self.control, scope, journal, &head);
+                let handled = pin!(parcel.run(&mut actor, &mut cx));
+                self.serve(&mut running, handled, Raised::Kill).await
+                // What the handler held back, and did not leave, goes here with its context.
             };
-            match after {
-                After::Next => {}
-                After::End(reason) => {
-                    // What the author's state holds goes before the place counts as vacant.
-                    scope.abort();
-                    drop_quietly(actor);
-                    return reason;
+            if let Some(Verdict::Done) = verdict {
+                cell.core.metrics.handled.increment(1);
+            } else {
+                // Boxed: what is rare must not make the loop's own future larger.
+                match Box::pin(self.not_done(&mut actor, &mut journal, &head, verdict)).await {
+                    After::Next => {}
+                    After::End(reason) => {
+                        // What the author's state holds goes before the place counts as vacant.
+                        scope.abort();
+                        drop_quietly(actor);
+                        return reason;
+                    }
                 }
             }
             // The executor's turn, now and then, for an actor whose mail never runs dry.
@@ -186,9 +195,8 @@ impl<A: Actor> Life<A> {
         self.phase = ExitPhase::Stop;
         let ended = {
             let hook = pin!(actor.stopping(reason));
-            let mut running = self.running();
-            let hook = pin!(caught(&mut running, hook));
-            self.serve(hook, Raised::Kill).await
+            let hook = pin!(caught(hook));
+            self.serve(&mut self.running(), hook, Raised::Kill).await
         };
         if let Some(Err(text)) = ended {
             tracing::warn!(actor = %self.cell.core.path, %text, "the stopping hook panicked");
@@ -205,60 +213,34 @@ impl<A: Actor> Life<A> {
 
     // ---- one message ----
 
-    async fn deliver(
+    /// What follows a message that was not handled to the end; `None`: its handler was cut.
+    async fn not_done(
         &mut self,
         actor: &mut A,
         journal: &mut Option<Journal>,
-        scope: &Scope,
-        running: &mut Running,
-        parcel: A::Inbox,
+        head: &Head,
+        verdict: Option<Verdict>,
     ) -> After {
-        let cell = &self.cell;
-        let head = parcel.head().clone();
-        let bound = cell.settings.redeliveries;
-        if head.tries < bound
-            && let Ok(Some(again)) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| parcel.again()))
-        {
-            cell.mailbox.keep_copy(self.incarnation.0, again);
-        }
-        let mut cx =
-            Context::new(cell, self.incarnation, &self.control, scope, journal.as_mut(), &head, running);
-        // Asked first: even a span that nobody records is made, moved and dropped.
-        let span = (LevelFilter::current() >= LevelFilter::TRACE).then(|| {
-            let (actor, id) = (&cell.core.path, head.id.0);
-            tracing::trace_span!("actor.handle", %actor, message_type = head.name.text(), message_id = id)
-        });
-        let verdict = {
-            let mut handled = pin!(parcel.run(actor, &mut cx));
-            let handled = pin!(poll_fn(|context| {
-                let _entered = span.as_ref().map(tracing::Span::enter);
-                handled.as_mut().poll(context)
-            }));
-            self.serve(handled, Raised::Kill).await
-        };
-        drop(cx); // with the sends it held back, if they did not leave
-        let Some(verdict) = verdict else { return After::End(self.cut(ExitPhase::Handle)) };
         let phase = ExitPhase::Handle;
-        // The rare ends are boxed: a future is moved whole, with room for everything that may be awaited in it.
+        let Some(verdict) = verdict else { return After::End(self.cut(phase)) };
         match verdict {
-            Verdict::Done => {
-                cell.core.metrics.handled.increment(1);
-                After::Next
-            }
+            Verdict::Done => After::Next,
             Verdict::Expired => {
-                self.done_with(&head, DeadLetterReason::Expired);
+                self.done_with(head, DeadLetterReason::Expired);
                 After::Next
             }
             Verdict::Panicked(text) => After::End(ExitReason::Panicked { phase, text: text.into() }),
             Verdict::Failed(failure) if failure.class() == FailureClass::Bug => {
                 After::End(ExitReason::Failed { phase, failure })
             }
-            Verdict::Failed(failure) => Box::pin(self.failed(actor, journal, &head, failure)).await,
-            // A state too large to store is the handler's doing, not the store's.
-            Verdict::Unstored(CommitError::Store(error)) if !error.is_final() => {
-                Box::pin(self.failed(actor, journal, &head, Failure::exhausted(error))).await
-            }
-            Verdict::Unstored(error) => Box::pin(self.unstored(&head, error)).await,
+            Verdict::Failed(failure) => self.failed(actor, journal, head, failure).await,
+            Verdict::Unstored(error) => match *error {
+                // A state too large to store is the handler's doing, not the store's.
+                CommitError::Store(error) if !error.is_final() => {
+                    self.failed(actor, journal, head, Failure::exhausted(error)).await
+                }
+                error => self.unstored(head, error).await,
+            },
         }
     }
 
@@ -312,12 +294,12 @@ impl<A: Actor> Life<A> {
             cell.mailbox.return_hand(self.incarnation.0, hand);
             return false;
         };
-        cell.mailbox.put_back(again, hand.id, hand.tries + 1);
+        cell.mailbox.put_back(again, Head { tries: head.tries + 1, ..hand.head });
         let delay = world.config.external_backoff.delay(head.tries, world.random());
         tracing::debug!(actor = %cell.core.path, ?delay, "an external failure; the message keeps its place");
         let pause = pin!(world.clock.sleep(delay));
         // A stop in the pause leaves the message in its place.
-        let _paused: Option<()> = self.serve(pause, Raised::Stop).await;
+        let _paused: Option<()> = self.serve(&mut self.running(), pause, Raised::Stop).await;
         true
     }
 
@@ -343,9 +325,9 @@ impl<A: Actor> Life<A> {
                 Raised::Kill => return After::End(ExitReason::Killed { phase: ExitPhase::Idle }),
             }
             match cell.mailbox.next(self.incarnation.0) {
-                Next::Message(parcel) => {
+                Next::Message(queued) => {
                     let answer = NoReply::StoreUnavailable(cause.clone());
-                    cell.bury(parcel, DeadLetterReason::Unstored, answer);
+                    cell.bury(queued, DeadLetterReason::Unstored, answer);
                 }
                 Next::Empty => self.wait_for_mail().await,
                 Next::Fenced => return After::End(ExitReason::Unresponsive),
@@ -354,15 +336,7 @@ impl<A: Actor> Life<A> {
     }
 
     fn done_with(&self, head: &Head, reason: DeadLetterReason) {
-        let core = &self.cell.core;
-        core.dead_letter(Letter {
-            to: core.path.clone(),
-            message: head.name.text(),
-            id: head.id,
-            sender: head.sender.clone(),
-            tries: head.tries,
-            reason,
-        });
+        self.cell.core.dead_letter(head.clone(), reason);
     }
 
     /// Polls `work` and serves the control lane meanwhile. `None`: cut, because `limit` or more was raised.
@@ -371,11 +345,16 @@ impl<A: Actor> Life<A> {
     /// that follows when its patience is over.
     fn serve<F: Future>(
         &self,
+        running: &mut Running,
         mut work: Pin<&mut F>,
         limit: Raised,
     ) -> impl Future<Output = Option<F::Output>> {
         poll_fn(move |context| {
-            if let Poll::Ready(output) = work.as_mut().poll(context) {
+            let polled = {
+                let _scope = running.enter();
+                work.as_mut().poll(context)
+            };
+            if let Poll::Ready(output) = polled {
                 return Poll::Ready(Some(output));
             }
             self.control.register(context.waker());
@@ -391,6 +370,11 @@ impl<A: Actor> Life<A> {
 impl<A: Actor> Drop for Life<A> {
     fn drop(&mut self) {
         let phase = self.phase;
+        if std::thread::panicking() {
+            // Author's code outside of a handler, such as `Message::again`.
+            let text = "outside of a handler; the panic itself was printed".into();
+            return self.finish(ExitReason::Panicked { phase, text });
+        }
         self.finish(ExitReason::Killed { phase });
     }
 }

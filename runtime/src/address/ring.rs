@@ -6,9 +6,12 @@
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex};
 
+use tracing::Span;
+use tracing::level_filters::LevelFilter;
+
 use crate::actor::{CellCore, Incarnation};
 use crate::address::ActorPath;
-use crate::message::Head;
+use crate::message::{Head, Message};
 use crate::message::reply::AnyReply;
 use crate::sync::lock;
 
@@ -18,8 +21,11 @@ thread_local! {
 }
 
 /// An incarnation whose code is about to be polled.
-#[derive(Default)]
-pub(crate) struct Running(Option<Inner>);
+pub(crate) struct Running {
+    inner: Option<Inner>,
+    /// Entered with the incarnation; only made when somebody records at `trace`.
+    span: Option<Span>,
+}
 
 pub(crate) struct Inner {
     pub(crate) core: Arc<CellCore>,
@@ -32,30 +38,43 @@ pub(crate) struct Scope<'a>(&'a mut Running);
 
 impl Running {
     pub(crate) fn new(core: Arc<CellCore>, incarnation: Incarnation) -> Self {
-        Running(Some(Inner { core, incarnation, trace: 0 }))
+        Running { inner: Some(Inner { core, incarnation, trace: 0 }), span: None }
     }
 
-    /// The same incarnation at work on what `trace` names.
-    pub(crate) fn under(mut self, trace: u64) -> Self {
-        if let Some(inner) = &mut self.0 {
-            inner.trace = trace;
+    /// The same incarnation at work on the message with that head.
+    #[inline]
+    pub(crate) fn work_on(&mut self, head: &Head) {
+        let Some(inner) = &mut self.inner else { return };
+        inner.trace = head.trace();
+        // Asked first: even a span that nobody records is made, moved and dropped.
+        if LevelFilter::current() >= LevelFilter::TRACE {
+            let (actor, message_id) = (&inner.core.path, head.id.0);
+            let message_type = head.kind.look_up().name;
+            self.span = Some(tracing::trace_span!("actor.handle", %actor, message_type, message_id));
         }
-        self
     }
 
+    #[inline]
     pub(crate) fn enter(&mut self) -> Scope<'_> {
         self.swap();
+        if let Some(span) = &self.span {
+            span.with_subscriber(|(id, subscriber)| subscriber.enter(id));
+        }
         Scope(self)
     }
 
     /// In and out: the one before is kept here meanwhile, for a runtime polled inside another's handler.
     fn swap(&mut self) {
-        CURRENT.with_borrow_mut(|current| std::mem::swap(current, &mut self.0));
+        CURRENT.with_borrow_mut(|current| std::mem::swap(current, &mut self.inner));
     }
 }
 
 impl Drop for Scope<'_> {
+    #[inline]
     fn drop(&mut self) {
+        if let Some(span) = &self.0.span {
+            span.with_subscriber(|(id, subscriber)| subscriber.exit(id));
+        }
         self.0.swap();
     }
 }
@@ -65,16 +84,14 @@ pub(crate) fn with_running<T>(look: impl FnOnce(Option<&Inner>) -> T) -> T {
     CURRENT.with_borrow(|current| look(current.as_ref()))
 }
 
-/// Writes the sender into a head, or says that the sending incarnation has been replaced.
-pub(crate) fn stamp(head: &mut Head) -> Result<(), Fenced> {
+/// The head of a message of type `M` that is sent now, or word that the sending incarnation has been replaced.
+#[inline]
+pub(crate) fn stamp<M: Message>() -> Result<Head, Fenced> {
+    let head = Head::of::<M>();
     with_running(|running| match running {
-        None => Ok(()),
+        None => Ok(head),
         Some(inner) if !inner.core.is_current(inner.incarnation) => Err(Fenced),
-        Some(inner) => {
-            head.sender = Some(inner.core.path.clone());
-            head.trace = inner.trace;
-            Ok(())
-        }
+        Some(inner) => Ok(Head { sender: Some(inner.core.path.clone()), trace: inner.trace, ..head }),
     })
 }
 

@@ -11,9 +11,9 @@ use crate::actor::{Accepts, Actor, Cell, Handler};
 use crate::address::ring::{Fenced, WaitOn, Waiting, stamp, with_running};
 use crate::address::{ActorPath, ActorRef};
 use crate::mailbox::DeadLetterReason;
-use crate::mailbox::queue::{Gate, InLine, Pushed, Room};
+use crate::mailbox::queue::{Gate, InLine, Pushed, Queued, Room};
 use crate::message::envelope::Envelope;
-use crate::message::{Message, NoReply, message_name};
+use crate::message::{Head, Message, NoReply, message_name};
 
 /// Why a message was not accepted. It is in here: take it back with [`into_message`](TellError::into_message).
 #[derive(thiserror::Error)]
@@ -163,7 +163,7 @@ pub(crate) enum Put<M: Message> {
 
 /// Puts `envelope` in, if that needs no waiting.
 #[inline]
-pub(crate) fn put<A, M>(cell: &Arc<Cell<A>>, mut envelope: Envelope<M>) -> Put<M>
+pub(crate) fn put<A, M>(cell: &Arc<Cell<A>>, envelope: Envelope<M>) -> Put<M>
 where
     M: Message,
     A: Handler<M>,
@@ -172,14 +172,12 @@ where
     if cell.core.is_durable && !cell.core.world.store_available() {
         return Put::Refused(Refusal::StoreUnavailable, envelope);
     }
-    if let Err(Fenced) = stamp(&mut envelope.head) {
-        return Put::Refused(Refusal::Fenced, envelope);
-    }
+    let Ok(head) = stamp::<M>() else { return Put::Refused(Refusal::Fenced, envelope) };
     let back = |parcel: A::Inbox| parcel.unwrap().expect("an inbox gives back what was wrapped into it");
-    match cell.mailbox.push(A::Inbox::wrap(envelope)) {
+    match cell.mailbox.push(head, A::Inbox::wrap(envelope)) {
         Pushed::Done => Put::Done,
-        Pushed::Shed(parcel) => {
-            cell.bury(parcel, DeadLetterReason::Shed, NoReply::Shed);
+        Pushed::Shed(shed) => {
+            cell.bury(shed, DeadLetterReason::Shed, NoReply::Shed);
             Put::Done
         }
         Pushed::Full(parcel) => match cell.settings.mailbox.overflow {
@@ -237,7 +235,7 @@ impl<A: Actor> AsRef<crate::mailbox::queue::Mailbox<A::Inbox>> for ByRef<'_, A> 
 /// Waits for a place and fills it.
 pub(crate) async fn put_in_line<A, M>(
     cell: &Arc<Cell<A>>,
-    mut envelope: Envelope<M>,
+    envelope: Envelope<M>,
     limit: Option<Duration>,
 ) -> Result<(), (Refusal, Envelope<M>)>
 where
@@ -248,17 +246,19 @@ where
     match hold_place(cell, limit).await {
         Ok(true) => {}
         Ok(false) => {
-            cell.bury(A::Inbox::wrap(envelope), DeadLetterReason::Shed, NoReply::Shed);
+            let head = stamp::<M>().unwrap_or_else(|Fenced| Head::of::<M>());
+            let shed = Queued { head, parcel: A::Inbox::wrap(envelope) };
+            cell.bury(shed, DeadLetterReason::Shed, NoReply::Shed);
             return Ok(());
         }
         Err(refusal) => return Err((refusal, envelope)),
     }
-    if let Err(Fenced) = stamp(&mut envelope.head) {
+    let Ok(head) = stamp::<M>() else {
         cell.mailbox.give_back();
         return Err((Refusal::Fenced, envelope));
-    }
-    cell.mailbox.fill(A::Inbox::wrap(envelope)).map(drop).map_err(|(parcel, gate)| {
-        let envelope = parcel.unwrap().expect("an inbox gives back what was wrapped into it");
+    };
+    cell.mailbox.fill(head, A::Inbox::wrap(envelope)).map(drop).map_err(|(queued, gate)| {
+        let envelope = queued.parcel.unwrap().expect("an inbox gives back what was wrapped into it");
         (Refusal::Gate(gate), envelope)
     })
 }

@@ -7,7 +7,8 @@ use tokio::sync::broadcast;
 
 use crate::actor::ExitReason;
 use crate::address::ActorPath;
-use crate::message::{Failure, MessageId};
+use crate::message::envelope::MessageKind;
+use crate::message::{Failure, Head, MessageId};
 use crate::sync::lock;
 
 /// Why a message became a dead letter.
@@ -70,6 +71,8 @@ pub struct DeadLetter {
     pub to: ActorPath,
     /// The name of its type.
     pub message: &'static str,
+    /// The version of its type.
+    pub version: u16,
     /// The receiver's number for it; 0 if it never got one.
     pub id: MessageId,
     /// The actor whose handler sent it, if any.
@@ -78,16 +81,6 @@ pub struct DeadLetter {
     pub tries: u32,
     /// Why it is here.
     pub reason: DeadLetterReason,
-}
-
-/// A dead letter before it has its number.
-pub(crate) struct Letter {
-    pub(crate) to: ActorPath,
-    pub(crate) message: &'static str,
-    pub(crate) id: MessageId,
-    pub(crate) sender: Option<ActorPath>,
-    pub(crate) tries: u32,
-    pub(crate) reason: DeadLetterReason,
 }
 
 /// The dead letters of one runtime: a bounded window of the newest, a count of all, and a stream.
@@ -110,11 +103,13 @@ impl DeadLetters {
         DeadLetters { window: Mutex::default(), stream: broadcast::Sender::new(capacity), capacity }
     }
 
-    pub(crate) fn add(&self, letter: Letter) -> DeadLetter {
-        let Letter { to, message, id, sender, tries, reason } = letter;
+    pub(crate) fn add(&self, to: ActorPath, head: Head, reason: DeadLetterReason) -> DeadLetter {
+        let Head { id, tries, sender, kind, .. } = head;
+        let MessageKind { name, version } = kind.look_up();
         let mut window = lock(&self.window);
         window.total += 1;
-        let letter = DeadLetter { number: window.total, to, message, id, sender, tries, reason };
+        let number = window.total;
+        let letter = DeadLetter { number, to, message: name, version, id, sender, tries, reason };
         if window.newest.len() == self.capacity {
             window.newest.pop_front();
         }

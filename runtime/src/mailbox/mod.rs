@@ -5,7 +5,6 @@ pub(crate) mod lanes;
 mod overflow;
 pub(crate) mod queue;
 
-pub(crate) use dead_letters::Letter;
 pub use dead_letters::{DeadLetter, DeadLetterReason, DeadLetters};
 pub use lanes::StopToken;
 pub use overflow::{MailboxSpec, Overflow, RoomPatience};

@@ -9,13 +9,12 @@ use std::collections::VecDeque;
 use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
-use crate::address::ActorPath;
 use crate::mailbox::{MailboxSpec, Overflow};
-use crate::message::MessageId;
-use crate::message::envelope::{NameOf, Parcel};
+use crate::message::{Head, MessageId};
+use crate::message::envelope::Parcel;
 use crate::message::reply::ErasedReply;
 use crate::sync::lock;
 
@@ -41,8 +40,14 @@ impl<T> Deref for OwnLine<T> {
     }
 }
 
+/// A message that waits, and what is known of it.
+pub(crate) struct Queued<E> {
+    pub(crate) head: Head,
+    pub(crate) parcel: E,
+}
+
 struct Inbound<E> {
-    items: VecDeque<E>,
+    items: VecDeque<Queued<E>>,
     reader: Option<Waker>,
     line: VecDeque<Arc<Waiter>>,
     gate: Gate,
@@ -60,7 +65,7 @@ pub(crate) enum Gate {
 }
 
 struct Batch<E> {
-    items: VecDeque<E>,
+    items: VecDeque<Queued<E>>,
     /// Which incarnation may take messages.
     reader: u64,
     hand: Option<Hand<E>>,
@@ -68,12 +73,7 @@ struct Batch<E> {
 
 /// The message that the incarnation has in hand.
 pub(crate) struct Hand<E> {
-    pub(crate) id: MessageId,
-    /// Empty while the message is in hand; [`take_hand`](Mailbox::take_hand) fills it in from `name_of`.
-    pub(crate) name: &'static str,
-    pub(crate) name_of: NameOf,
-    pub(crate) sender: Option<ActorPath>,
-    pub(crate) tries: u32,
+    pub(crate) head: Head,
     pub(crate) reply: Option<ErasedReply>,
     /// What a further delivery would get.
     pub(crate) again: Option<E>,
@@ -82,7 +82,7 @@ pub(crate) struct Hand<E> {
 }
 
 pub(crate) enum Next<E> {
-    Message(E),
+    Message(Queued<E>),
     Empty,
     /// Another incarnation reads this mailbox now.
     Fenced,
@@ -91,8 +91,8 @@ pub(crate) enum Next<E> {
 /// What became of a push.
 pub(crate) enum Pushed<E> {
     Done,
-    /// Done, and this one had to go for it.
-    Shed(E),
+    /// Done, and this one had to go for it; or it is the new one itself that had to.
+    Shed(Queued<E>),
     /// Refused by the policy.
     Full(E),
     Refused(E, Gate),
@@ -103,7 +103,7 @@ pub(crate) enum Room<E> {
     /// A place is held; fill it or give it back.
     Held,
     /// A place is held, and this message had to go for it.
-    HeldAfterShedding(E),
+    HeldAfterShedding(Queued<E>),
     /// In line for a place.
     InLine(Arc<Waiter>),
     Full,
@@ -142,7 +142,7 @@ impl<E: Parcel> Mailbox<E> {
 
     /// Puts `parcel` in, or says why not. Never waits.
     #[inline]
-    pub(crate) fn push(&self, parcel: E) -> Pushed<E> {
+    pub(crate) fn push(&self, head: Head, parcel: E) -> Pushed<E> {
         let mut inbound = self.behind_the_line();
         if inbound.gate != Gate::Open {
             let gate = inbound.gate;
@@ -152,7 +152,7 @@ impl<E: Parcel> Mailbox<E> {
         if self.len.load(Ordering::Relaxed) >= self.spec.capacity || !inbound.line.is_empty() {
             match self.spec.overflow {
                 Overflow::Wait | Overflow::Reject => return Pushed::Full(parcel),
-                Overflow::DropNewest => return Pushed::Shed(parcel),
+                Overflow::DropNewest => return Pushed::Shed(Queued { head, parcel }),
                 Overflow::DropOldest => match self.pop_oldest(&mut inbound) {
                     Some(oldest) => shed = Some(oldest),
                     // All places are promised, none is filled: there is nothing old to drop.
@@ -161,7 +161,7 @@ impl<E: Parcel> Mailbox<E> {
             }
         }
         self.len.fetch_add(1, Ordering::Relaxed);
-        self.enqueue(inbound, parcel);
+        self.enqueue(inbound, head, parcel);
         shed.map_or(Pushed::Done, Pushed::Shed)
     }
 
@@ -200,7 +200,7 @@ impl<E: Parcel> Mailbox<E> {
     /// The inbound queue, after those in line were let to the places that are free: the reader lets them in by lots,
     /// and who comes now must not overtake them.
     #[inline]
-    fn behind_the_line(&self) -> std::sync::MutexGuard<'_, Inbound<E>> {
+    fn behind_the_line(&self) -> MutexGuard<'_, Inbound<E>> {
         let inbound = lock(&self.inbound);
         if inbound.line.is_empty() {
             return inbound;
@@ -215,17 +215,17 @@ impl<E: Parcel> Mailbox<E> {
         let inbound = lock(&self.inbound);
         let batch = lock(&self.batch);
         // Numbers rise along the queue, and a message put back is older than those behind it.
-        batch.items.front().or_else(|| inbound.items.front()).is_some_and(|first| first.head().id <= id)
+        batch.items.front().or_else(|| inbound.items.front()).is_some_and(|first| first.head.id <= id)
     }
 
     /// Fills a place that was held, and says which number the message got.
-    pub(crate) fn fill(&self, parcel: E) -> Result<MessageId, (E, Gate)> {
+    pub(crate) fn fill(&self, head: Head, parcel: E) -> Result<MessageId, (Queued<E>, Gate)> {
         let inbound = lock(&self.inbound);
         if matches!(inbound.gate, Gate::Shelved | Gate::Closed) {
-            return Err((parcel, inbound.gate));
+            return Err((Queued { head, parcel }, inbound.gate));
         }
         // A place promised before a drain began is honoured.
-        Ok(self.enqueue(inbound, parcel))
+        Ok(self.enqueue(inbound, head, parcel))
     }
 
     /// Gives a held place back.
@@ -235,11 +235,11 @@ impl<E: Parcel> Mailbox<E> {
     }
 
     #[inline]
-    fn enqueue(&self, mut inbound: std::sync::MutexGuard<'_, Inbound<E>>, mut parcel: E) -> MessageId {
+    fn enqueue(&self, mut inbound: MutexGuard<'_, Inbound<E>>, mut head: Head, parcel: E) -> MessageId {
         inbound.last_id += 1;
         let id = MessageId(inbound.last_id);
-        parcel.head_mut().id = id;
-        inbound.items.push_back(parcel);
+        head.id = id;
+        inbound.items.push_back(Queued { head, parcel });
         let reader = inbound.reader.take();
         drop(inbound);
         if let Some(reader) = reader {
@@ -248,7 +248,7 @@ impl<E: Parcel> Mailbox<E> {
         id
     }
 
-    fn pop_oldest(&self, inbound: &mut Inbound<E>) -> Option<E> {
+    fn pop_oldest(&self, inbound: &mut Inbound<E>) -> Option<Queued<E>> {
         let oldest = lock(&self.batch).items.pop_front().or_else(|| inbound.items.pop_front());
         if oldest.is_some() {
             self.len.fetch_sub(1, Ordering::Relaxed);
@@ -314,15 +314,15 @@ impl<E: Parcel> Mailbox<E> {
             if batch.reader != reader {
                 return Next::Fenced;
             }
-            if let Some(parcel) = batch.items.pop_front() {
-                let done = self.take_in_hand(&mut batch, &parcel);
+            if let Some(queued) = batch.items.pop_front() {
+                let done = self.take_in_hand(&mut batch, &queued);
                 drop(batch);
                 drop(done); // outside the lock: a copy of a message is the author's type
                 if self.in_line.load(Ordering::Relaxed) > 0 {
                     // In lots, so that a full mailbox does not cost a wake-up a message.
                     self.admit((self.spec.capacity / 4).max(1));
                 }
-                return Next::Message(parcel);
+                return Next::Message(queued);
             }
         }
         self.refill(reader)
@@ -338,9 +338,9 @@ impl<E: Parcel> Mailbox<E> {
         drop(inbound);
         let done;
         let next = match batch.items.pop_front() {
-            Some(parcel) => {
-                done = self.take_in_hand(&mut batch, &parcel);
-                Next::Message(parcel)
+            Some(queued) => {
+                done = self.take_in_hand(&mut batch, &queued);
+                Next::Message(queued)
             }
             None => {
                 done = batch.hand.take();
@@ -358,22 +358,13 @@ impl<E: Parcel> Mailbox<E> {
     }
 
     #[inline]
-    fn take_in_hand(&self, batch: &mut Batch<E>, parcel: &E) -> Option<Hand<E>> {
+    fn take_in_hand(&self, batch: &mut Batch<E>, queued: &Queued<E>) -> Option<Hand<E>> {
         self.len.fetch_sub(1, Ordering::SeqCst);
         // Most messages leave nothing behind that must be dropped outside the lock: then nothing is moved.
         let leaves = |hand: &Hand<E>| hand.again.is_some() || hand.reply.is_some();
         let done = if batch.hand.as_ref().is_some_and(leaves) { batch.hand.take() } else { None };
-        let head = parcel.head();
-        batch.hand = Some(Hand {
-            id: head.id,
-            name: "",
-            name_of: head.name,
-            sender: head.sender.clone(),
-            tries: head.tries,
-            reply: parcel.reply(),
-            again: None,
-            settling: false,
-        });
+        let (head, reply) = (queued.head.clone(), queued.parcel.reply());
+        batch.hand = Some(Hand { head, reply, again: None, settling: false });
         done
     }
 
@@ -428,9 +419,7 @@ impl<E: Parcel> Mailbox<E> {
     /// Takes the message in hand away from the incarnation that has it.
     pub(crate) fn take_hand(&self, reader: u64) -> Option<Hand<E>> {
         let mut batch = lock(&self.batch);
-        let mut hand = if batch.reader == reader { batch.hand.take() } else { None }?;
-        hand.name = hand.name_of.text();
-        Some(hand)
+        if batch.reader == reader { batch.hand.take() } else { None }
     }
 
     /// Undoes [`take_hand`](Mailbox::take_hand).
@@ -443,16 +432,13 @@ impl<E: Parcel> Mailbox<E> {
 
     /// Name, number and tries of the message in hand.
     pub(crate) fn peek_hand(&self) -> Option<(&'static str, MessageId, u32)> {
-        lock(&self.batch).hand.as_ref().map(|hand| (hand.name_of.text(), hand.id, hand.tries))
+        lock(&self.batch).hand.as_ref().map(|Hand { head, .. }| (head.kind.look_up().name, head.id, head.tries))
     }
 
     /// Puts a message back in front: nothing overtakes it. May exceed the capacity by this one.
-    pub(crate) fn put_back(&self, mut parcel: E, id: MessageId, tries: u32) {
-        let head = parcel.head_mut();
-        head.id = id;
-        head.tries = tries;
+    pub(crate) fn put_back(&self, parcel: E, head: Head) {
         self.len.fetch_add(1, Ordering::Relaxed);
-        lock(&self.batch).items.push_front(parcel);
+        lock(&self.batch).items.push_front(Queued { head, parcel });
     }
 
     // ---- the cell ----
@@ -475,11 +461,11 @@ impl<E: Parcel> Mailbox<E> {
     }
 
     /// Refuses everything from now on and gives back what waits, oldest first.
-    pub(crate) fn close(&self, gate: Gate) -> Vec<E> {
+    pub(crate) fn close(&self, gate: Gate) -> Vec<Queued<E>> {
         self.shut(gate);
         let mut inbound = lock(&self.inbound);
         let mut batch = lock(&self.batch);
-        let mut left: Vec<E> = batch.items.drain(..).collect();
+        let mut left: Vec<Queued<E>> = batch.items.drain(..).collect();
         left.extend(inbound.items.drain(..));
         self.len.fetch_sub(left.len(), Ordering::Relaxed);
         left

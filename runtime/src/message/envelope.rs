@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::task::Poll;
 
-use crate::actor::{Context, Handler, Running};
+use crate::actor::{Context, Handler};
 use crate::address::ActorPath;
 use crate::message::reply::{ErasedReply, ReplyPort};
 use crate::message::{Failure, Message, message_name};
@@ -33,45 +33,61 @@ pub struct Head {
     pub sender: Option<ActorPath>,
     /// Names the work this message belongs to: inherited from the message under which it was sent, 0 outside.
     pub trace: u64,
-    pub(crate) name: NameOf,
+    pub(crate) kind: KindOf,
 }
 
-/// The name of a message, worked out only when somebody reads it: to shorten the name of a Rust type costs more than a
+/// Name and version of a message type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MessageKind {
+    pub(crate) name: &'static str,
+    pub(crate) version: u16,
+}
+
+/// The kind of a message, worked out only when somebody reads it: to shorten the name of a Rust type costs more than a
 /// whole tell.
 #[derive(Clone, Copy)]
-pub(crate) struct NameOf(fn() -> &'static str);
+pub(crate) struct KindOf(fn() -> MessageKind);
 
-impl NameOf {
-    pub(crate) fn text(self) -> &'static str {
+impl KindOf {
+    pub(crate) fn look_up(self) -> MessageKind {
         (self.0)()
     }
 }
 
-impl Default for NameOf {
+impl Default for KindOf {
     fn default() -> Self {
-        NameOf(|| "")
+        KindOf(|| MessageKind { name: "", version: 0 })
     }
 }
 
-impl fmt::Debug for NameOf {
+impl fmt::Debug for KindOf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.text())
+        self.look_up().fmt(f)
     }
+}
+
+fn kind<M: Message>() -> MessageKind {
+    MessageKind { name: message_name::<M>(), version: M::VERSION }
 }
 
 impl Head {
+    /// The work this message belongs to: what it was sent under, else itself.
+    pub(crate) fn trace(&self) -> u64 {
+        if self.trace == 0 { self.id.0 } else { self.trace }
+    }
+
     /// The head of a message of type `M` that nobody has sent yet.
-    fn of<M: Message>() -> Self {
-        Head { name: NameOf(message_name::<M>), ..Head::default() }
+    #[inline]
+    pub(crate) fn of<M: Message>() -> Self {
+        Head { kind: KindOf(kind::<M>), ..Head::default() }
     }
 }
 
-/// A message of type `M` with its head and the way back.
+/// A message of type `M` and the way back. Its [`Head`] travels beside it.
 ///
 /// Made by [`ActorRef::tell`](crate::ActorRef::tell) and friends; named here because [`inbox!`](crate::inbox!)
 /// writes enums of it.
 pub struct Envelope<M: Message> {
-    pub(crate) head: Head,
     pub(crate) message: M,
     pub(crate) reply: ReplyPort<M::Reply>,
 }
@@ -89,15 +105,12 @@ pub enum Verdict {
     /// The handler panicked with this text.
     Panicked(String),
     /// The handler was done but its state could not be stored: nothing happened.
-    Unstored(CommitError),
+    Unstored(Box<CommitError>),
 }
 
 /// What the mailbox needs to know of the thing it holds. Implemented by inboxes.
 #[doc(hidden)]
 pub trait Parcel: Sized + Send + 'static {
-    fn head(&self) -> &Head;
-    fn head_mut(&mut self) -> &mut Head;
-    fn name(&self) -> &'static str;
     fn reply(&self) -> Option<ErasedReply>;
     /// The copy that a further delivery would get.
     fn again(&self) -> Option<Self>;
@@ -105,11 +118,11 @@ pub trait Parcel: Sized + Send + 'static {
 
 impl<M: Message> Envelope<M> {
     pub(crate) fn told(message: M) -> Self {
-        Envelope { head: Head::of::<M>(), message, reply: ReplyPort::nobody() }
+        Envelope { message, reply: ReplyPort::nobody() }
     }
 
     pub(crate) fn asked(message: M, reply: ReplyPort<M::Reply>) -> Self {
-        Envelope { head: Head::of::<M>(), message, reply }
+        Envelope { message, reply }
     }
 
     /// An envelope for a message that was read back from bytes.
@@ -118,10 +131,10 @@ impl<M: Message> Envelope<M> {
         Self::told(message)
     }
 
-    /// The same head and way back round a copy of the message.
+    /// The same way back round a copy of the message.
     #[doc(hidden)]
     pub fn twin(&self, message: M) -> Self {
-        Envelope { head: self.head.clone(), message, reply: self.reply.twin() }
+        Envelope { message, reply: self.reply.twin() }
     }
 
     /// The message itself.
@@ -132,32 +145,12 @@ impl<M: Message> Envelope<M> {
 
     /// Delivers the message: the one generic place where an author's handler runs.
     #[doc(hidden)]
-    pub fn run<A: Handler<M>>(
-        self,
-        actor: &mut A,
-        cx: &mut Context<'_, A>,
-    ) -> impl Future<Output = Verdict> + Send {
-        // No `async fn`: that would carry the head along in the future.
-        let Envelope { head: _, message, reply } = self;
-        Self::deliver(message, reply, actor, cx)
-    }
-
-    async fn deliver<A: Handler<M>>(
-        message: M,
-        reply: ReplyPort<M::Reply>,
-        actor: &mut A,
-        cx: &mut Context<'_, A>,
-    ) -> Verdict {
+    pub async fn run<A: Handler<M>>(self, actor: &mut A, cx: &mut Context<'_, A>) -> Verdict {
+        let Envelope { message, reply } = self;
         if !reply.is_nobody() && !reply.is_open() {
             return Verdict::Expired;
         }
-        let result = {
-            let mut running = cx.lend_running();
-            let result = caught(&mut running, pin!(actor.handle(message, cx))).await;
-            cx.take_back_running(running);
-            result
-        };
-        let value = match result {
+        let value = match caught(pin!(actor.handle(message, cx))).await {
             Ok(Ok(value)) => Some(value),
             Ok(Err(failure)) if failure.is_answered_elsewhere() => None,
             Ok(Err(failure)) => return Verdict::Failed(failure),
@@ -167,7 +160,7 @@ impl<M: Message> Envelope<M> {
         if cx.has_to_settle()
             && let Err(error) = cx.settle(actor).await
         {
-            return Verdict::Unstored(error);
+            return Verdict::Unstored(Box::new(error));
         }
         if let Some(value) = value {
             // Nobody may be waiting any more: then the value is dropped, as the asker was told in `ask`.
@@ -178,15 +171,6 @@ impl<M: Message> Envelope<M> {
 }
 
 impl<M: Message> Parcel for Envelope<M> {
-    fn head(&self) -> &Head {
-        &self.head
-    }
-    fn head_mut(&mut self) -> &mut Head {
-        &mut self.head
-    }
-    fn name(&self) -> &'static str {
-        message_name::<M>()
-    }
     fn reply(&self) -> Option<ErasedReply> {
         self.reply.erased()
     }
@@ -195,19 +179,13 @@ impl<M: Message> Parcel for Envelope<M> {
     }
 }
 
-/// Polls an author's future as `running`, and turns a panic into its text.
+/// Polls an author's future, and turns a panic into its text.
 ///
 /// Takes a pin, because an async fn that takes a future by value stores it twice.
-pub(crate) fn caught<F: Future>(
-    running: &mut Running,
-    mut future: Pin<&mut F>,
-) -> impl Future<Output = Result<F::Output, String>> {
-    poll_fn(move |context| {
-        let _scope = running.enter();
-        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
-            Ok(poll) => poll.map(Ok),
-            Err(payload) => Poll::Ready(Err(panic_text(&*payload))),
-        }
+pub(crate) fn caught<F: Future>(mut future: Pin<&mut F>) -> impl Future<Output = Result<F::Output, String>> {
+    poll_fn(move |context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+        Ok(poll) => poll.map(Ok),
+        Err(payload) => Poll::Ready(Err(panic_text(&*payload))),
     })
 }
 

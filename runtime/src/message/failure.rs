@@ -23,12 +23,16 @@ pub enum FailureClass {
     Cancelled,
 }
 
-/// Why a handler failed: a class, a sentence, and the cause if there is one. Cloning is two reference counts at most.
+/// Why a handler failed: a class, a sentence, and the cause if there is one. Cloning is one allocation.
 ///
 /// `?` turns [`AskError`](crate::AskError) and [`TellError`](crate::TellError) into an `External` failure: a
 /// neighbour that is down is no bug of ours.
 #[derive(Clone)]
-pub struct Failure {
+pub struct Failure(Box<Inner>);
+
+/// Behind a pointer: every handler's result has room for a failure, and hardly any carries one.
+#[derive(Clone)]
+struct Inner {
     class: FailureClass,
     text: Cow<'static, str>,
     cause: Option<Arc<dyn Error + Send + Sync>>,
@@ -64,40 +68,42 @@ impl Failure {
     /// A failure of `class` with its cause.
     pub fn of(class: FailureClass, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         let cause: Arc<dyn Error + Send + Sync> = Arc::from(cause.into());
-        Failure { class, text: cause.to_string().into(), cause: Some(cause), answered_elsewhere: false }
+        let text = cause.to_string().into();
+        Failure(Box::new(Inner { class, text, cause: Some(cause), answered_elsewhere: false }))
     }
 
     /// What a handler "fails" with after it gave its reply port away; never seen by anybody outside.
     pub(crate) fn answered_elsewhere() -> Self {
         let text = Cow::Borrowed("the reply port was given away");
-        Failure { class: FailureClass::Cancelled, text, cause: None, answered_elsewhere: true }
+        let class = FailureClass::Cancelled;
+        Failure(Box::new(Inner { class, text, cause: None, answered_elsewhere: true }))
     }
 
     pub(crate) fn is_answered_elsewhere(&self) -> bool {
-        self.answered_elsewhere
+        self.0.answered_elsewhere
     }
 
     /// The class, which decides what follows.
     pub fn class(&self) -> FailureClass {
-        self.class
+        self.0.class
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(&self.0.text)
     }
 }
 
 impl fmt::Debug for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Failure({:?}: {})", self.class, self.text)
+        write!(f, "Failure({:?}: {})", self.0.class, self.0.text)
     }
 }
 
 impl Error for Failure {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         // The cause's own text is ours already; what it stands on is the next link of the chain.
-        self.cause.as_ref().and_then(|cause| cause.source())
+        self.0.cause.as_ref().and_then(|cause| cause.source())
     }
 }
