@@ -144,11 +144,10 @@ impl<A: Actor> Life<A> {
                 self.serve(&mut running, handled, Raised::Kill).await
                 // What the handler held back, and did not leave, goes here with its context.
             };
-            if let Some(Verdict::Done) = verdict {
-                cell.core.metrics.handled.increment(1);
-            } else {
+            match verdict {
+                Some(Verdict::Done) => cell.core.metrics.handled.increment(1),
                 // Boxed: what is rare must not make the loop's own future larger.
-                match Box::pin(self.not_done(&mut actor, &mut journal, &head, verdict)).await {
+                other => match Box::pin(self.not_done(&mut actor, &mut journal, &head, other)).await {
                     After::Next => {}
                     After::End(reason) => {
                         // What the author's state holds goes before the place counts as vacant.
@@ -156,7 +155,7 @@ impl<A: Actor> Life<A> {
                         drop_quietly(actor);
                         return reason;
                     }
-                }
+                },
             }
             // The executor's turn, now and then, for an actor whose mail never runs dry.
             in_a_row += 1;

@@ -3,7 +3,7 @@
 //! A handler that asks, or waits for room, keeps its own mailbox waiting meanwhile. Actors that wait for one another in
 //! a ring would do so until their deadlines; the wait that would close the ring is refused instead.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::{Arc, Mutex};
 
 use tracing::Span;
@@ -18,6 +18,8 @@ use crate::sync::lock;
 thread_local! {
     // Not a global of the library's: set only while a handler is polled, and holds that handler's own cell.
     static CURRENT: RefCell<Option<Inner>> = const { RefCell::new(None) };
+    // Whether there is one: a look at this costs a tenth of a look at that, and most senders are no handlers.
+    static IS_RUNNING: Cell<bool> = const { Cell::new(false) };
 }
 
 /// An incarnation whose code is about to be polled.
@@ -65,7 +67,10 @@ impl Running {
 
     /// In and out: the one before is kept here meanwhile, for a runtime polled inside another's handler.
     fn swap(&mut self) {
-        CURRENT.with_borrow_mut(|current| std::mem::swap(current, &mut self.inner));
+        CURRENT.with_borrow_mut(|current| {
+            std::mem::swap(current, &mut self.inner);
+            IS_RUNNING.set(current.is_some());
+        });
     }
 }
 
@@ -80,18 +85,27 @@ impl Drop for Scope<'_> {
 }
 
 /// Looks at the incarnation whose handler is being polled on this thread, if any.
+#[inline]
 pub(crate) fn with_running<T>(look: impl FnOnce(Option<&Inner>) -> T) -> T {
+    if !IS_RUNNING.get() {
+        return look(None);
+    }
     CURRENT.with_borrow(|current| look(current.as_ref()))
 }
 
 /// The head of a message of type `M` that is sent now, or word that the sending incarnation has been replaced.
 #[inline]
 pub(crate) fn stamp<M: Message>() -> Result<Head, Fenced> {
-    let head = Head::of::<M>();
+    if !IS_RUNNING.get() {
+        return Ok(Head::of::<M>());
+    }
     with_running(|running| match running {
-        None => Ok(head),
+        None => Ok(Head::of::<M>()),
         Some(inner) if !inner.core.is_current(inner.incarnation) => Err(Fenced),
-        Some(inner) => Ok(Head { sender: Some(inner.core.path.clone()), trace: inner.trace, ..head }),
+        Some(inner) => {
+            let sender = Some(inner.core.path.clone());
+            Ok(Head { sender, trace: inner.trace, ..Head::of::<M>() })
+        }
     })
 }
 

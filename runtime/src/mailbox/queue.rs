@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::ops::Deref;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
@@ -23,9 +23,17 @@ pub(crate) struct Mailbox<E> {
     /// Senders in line, so that the reader need not lock to see that there are none.
     in_line: AtomicUsize,
     inbound: OwnLine<Mutex<Inbound<E>>>,
+    /// Places ever given away, to a message or on a promise. Written only under the lock of `inbound`.
+    given: AtomicUsize,
     batch: OwnLine<Mutex<Batch<E>>>,
-    /// Messages that wait, plus places promised to somebody.
-    len: OwnLine<AtomicUsize>,
+    /// Places ever freed. Written only under the lock of `batch`. What is given and not freed is the length: two
+    /// counters with one writer each, so that neither side pays for the other's.
+    freed: AtomicUsize,
+}
+
+/// Adds to a counter whose writers hold a lock: no read-modify-write on the bus.
+fn add(counter: &AtomicUsize, n: usize) {
+    counter.store(counter.load(Ordering::Relaxed).wrapping_add(n), Ordering::Release);
 }
 
 /// Begins at a cache line: what senders write and what the reader writes must not share one, or each waits for the
@@ -124,8 +132,9 @@ impl<E: Parcel> Mailbox<E> {
                 gate: Gate::Open,
                 last_id: 0,
             })),
+            given: AtomicUsize::new(0),
             batch: OwnLine(Mutex::new(Batch { items: VecDeque::new(), reader: 0, hand: None })),
-            len: OwnLine(AtomicUsize::new(0)),
+            freed: AtomicUsize::new(0),
         }
     }
 
@@ -135,13 +144,15 @@ impl<E: Parcel> Mailbox<E> {
 
     /// Messages waiting, places promised to senders included.
     pub(crate) fn len(&self) -> usize {
-        self.len.load(Ordering::Relaxed)
+        // Freed first: what is given meanwhile makes the answer too large by it, never negative.
+        let freed = self.freed.load(Ordering::Acquire);
+        self.given.load(Ordering::Acquire).wrapping_sub(freed)
     }
 
     // ---- senders ----
 
     /// Puts `parcel` in, or says why not. Never waits.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push(&self, head: Head, parcel: E) -> Pushed<E> {
         let mut inbound = self.behind_the_line();
         if inbound.gate != Gate::Open {
@@ -149,7 +160,7 @@ impl<E: Parcel> Mailbox<E> {
             return Pushed::Refused(parcel, gate);
         }
         let mut shed = None;
-        if self.len.load(Ordering::Relaxed) >= self.spec.capacity || !inbound.line.is_empty() {
+        if self.len() >= self.spec.capacity || !inbound.line.is_empty() {
             match self.spec.overflow {
                 Overflow::Wait | Overflow::Reject => return Pushed::Full(parcel),
                 Overflow::DropNewest => return Pushed::Shed(Queued { head, parcel }),
@@ -160,7 +171,7 @@ impl<E: Parcel> Mailbox<E> {
                 },
             }
         }
-        self.len.fetch_add(1, Ordering::Relaxed);
+        add(&self.given, 1);
         self.enqueue(inbound, head, parcel);
         shed.map_or(Pushed::Done, Pushed::Shed)
     }
@@ -171,8 +182,8 @@ impl<E: Parcel> Mailbox<E> {
         if inbound.gate != Gate::Open {
             return Room::Refused(inbound.gate);
         }
-        if self.len.load(Ordering::Relaxed) < self.spec.capacity && inbound.line.is_empty() {
-            self.len.fetch_add(1, Ordering::Relaxed);
+        if self.len() < self.spec.capacity && inbound.line.is_empty() {
+            add(&self.given, 1);
             return Room::Held;
         }
         match self.spec.overflow {
@@ -180,7 +191,7 @@ impl<E: Parcel> Mailbox<E> {
             Overflow::DropNewest => Room::ShedNew,
             Overflow::DropOldest => match self.pop_oldest(&mut inbound) {
                 Some(oldest) => {
-                    self.len.fetch_add(1, Ordering::Relaxed);
+                    add(&self.given, 1);
                     Room::HeldAfterShedding(oldest)
                 }
                 None => Room::Full,
@@ -188,7 +199,7 @@ impl<E: Parcel> Mailbox<E> {
             Overflow::Wait => {
                 let waiter = Arc::new(Waiter::default());
                 inbound.line.push_back(waiter.clone());
-                self.in_line.fetch_add(1, Ordering::SeqCst);
+                self.in_line.fetch_add(1, Ordering::Relaxed);
                 drop(inbound);
                 // The reader takes without this lock: it may have freed a place and seen nobody in line.
                 self.admit(1);
@@ -199,7 +210,7 @@ impl<E: Parcel> Mailbox<E> {
 
     /// The inbound queue, after those in line were let to the places that are free: the reader lets them in by lots,
     /// and who comes now must not overtake them.
-    #[inline]
+    #[inline(always)]
     fn behind_the_line(&self) -> MutexGuard<'_, Inbound<E>> {
         let inbound = lock(&self.inbound);
         if inbound.line.is_empty() {
@@ -230,11 +241,14 @@ impl<E: Parcel> Mailbox<E> {
 
     /// Gives a held place back.
     pub(crate) fn give_back(&self) {
-        self.len.fetch_sub(1, Ordering::Relaxed);
+        {
+            let _batch = lock(&self.batch);
+            add(&self.freed, 1);
+        }
         self.admit(1);
     }
 
-    #[inline]
+    #[inline(always)]
     fn enqueue(&self, mut inbound: MutexGuard<'_, Inbound<E>>, mut head: Head, parcel: E) -> MessageId {
         inbound.last_id += 1;
         let id = MessageId(inbound.last_id);
@@ -249,34 +263,46 @@ impl<E: Parcel> Mailbox<E> {
     }
 
     fn pop_oldest(&self, inbound: &mut Inbound<E>) -> Option<Queued<E>> {
-        let oldest = lock(&self.batch).items.pop_front().or_else(|| inbound.items.pop_front());
+        let mut batch = lock(&self.batch);
+        let oldest = batch.items.pop_front().or_else(|| inbound.items.pop_front());
         if oldest.is_some() {
-            self.len.fetch_sub(1, Ordering::Relaxed);
+            add(&self.freed, 1);
         }
         oldest
     }
 
     /// Lets the line move, if at least `least` places are free (or the whole mailbox is).
+    #[inline]
     fn admit(&self, least: usize) {
-        let free = || self.spec.capacity.saturating_sub(self.len.load(Ordering::SeqCst));
-        // Without the lock: whoever frees a place after this look comes here after it, and looks again.
-        if self.in_line.load(Ordering::SeqCst) == 0 || free() < least.min(self.spec.capacity) {
-            return;
+        // Whoever freed a place must not miss a sender that saw none: that one is in line before it looks again.
+        fence(Ordering::SeqCst);
+        if self.in_line.load(Ordering::Relaxed) > 0 && self.free() >= least.min(self.spec.capacity) {
+            self.let_in();
         }
+    }
+
+    fn free(&self) -> usize {
+        self.spec.capacity.saturating_sub(self.len())
+    }
+
+    #[cold]
+    fn let_in(&self) {
         let mut wakers = Vec::new();
         {
             let mut inbound = lock(&self.inbound);
-            for _ in 0..free() {
+            let mut free = self.free();
+            while free > 0 {
                 let Some(waiter) = inbound.line.pop_front() else { break };
                 self.in_line.fetch_sub(1, Ordering::Relaxed);
                 // The place is counted before the waiter can see it, so that nobody else takes it.
-                self.len.fetch_add(1, Ordering::Relaxed);
+                add(&self.given, 1);
                 match waiter.settle(Turn::Granted) {
-                    Some(waker) => wakers.extend(waker),
-                    // It gave up: its place goes to the next.
-                    None => {
-                        self.len.fetch_sub(1, Ordering::Relaxed);
+                    Some(waker) => {
+                        free -= 1;
+                        wakers.extend(waker);
                     }
+                    // It gave up: its place goes to the next.
+                    None => add(&self.given, 1_usize.wrapping_neg()),
                 }
             }
         }
@@ -318,9 +344,10 @@ impl<E: Parcel> Mailbox<E> {
                 let done = self.take_in_hand(&mut batch, &queued);
                 drop(batch);
                 drop(done); // outside the lock: a copy of a message is the author's type
-                if self.in_line.load(Ordering::Relaxed) > 0 {
-                    // In lots, so that a full mailbox does not cost a wake-up a message.
-                    self.admit((self.spec.capacity / 4).max(1));
+                // In lots, so that a full mailbox does not cost a wake-up a message. Without a fence: whoever is
+                // overlooked here is seen by the next look, at the latest when the handler waits or the mail runs dry.
+                if self.in_line.load(Ordering::Relaxed) > 0 && self.free() >= (self.spec.capacity / 4).max(1) {
+                    self.let_in();
                 }
                 return Next::Message(queued);
             }
@@ -359,13 +386,18 @@ impl<E: Parcel> Mailbox<E> {
 
     #[inline]
     fn take_in_hand(&self, batch: &mut Batch<E>, queued: &Queued<E>) -> Option<Hand<E>> {
-        self.len.fetch_sub(1, Ordering::SeqCst);
-        // Most messages leave nothing behind that must be dropped outside the lock: then nothing is moved.
-        let leaves = |hand: &Hand<E>| hand.again.is_some() || hand.reply.is_some();
-        let done = if batch.hand.as_ref().is_some_and(leaves) { batch.hand.take() } else { None };
-        let (head, reply) = (queued.head.clone(), queued.parcel.reply());
-        batch.hand = Some(Hand { head, reply, again: None, settling: false });
-        done
+        add(&self.freed, 1);
+        let reply = queued.parcel.reply();
+        match &mut batch.hand {
+            // Most messages leave nothing behind that must be dropped outside the lock: then nothing is moved.
+            Some(hand) if hand.again.is_none() && hand.reply.is_none() => {
+                hand.head.copy_from(&queued.head);
+                hand.reply = reply;
+                hand.settling = false;
+                None
+            }
+            hand => hand.replace(Hand { head: queued.head.clone(), reply, again: None, settling: false }),
+        }
     }
 
     /// Waits for a message to take. The caller has registered in the control lane before.
@@ -437,8 +469,9 @@ impl<E: Parcel> Mailbox<E> {
 
     /// Puts a message back in front: nothing overtakes it. May exceed the capacity by this one.
     pub(crate) fn put_back(&self, parcel: E, head: Head) {
-        self.len.fetch_add(1, Ordering::Relaxed);
-        lock(&self.batch).items.push_front(Queued { head, parcel });
+        let mut batch = lock(&self.batch);
+        add(&self.freed, 1_usize.wrapping_neg());
+        batch.items.push_front(Queued { head, parcel });
     }
 
     // ---- the cell ----
@@ -467,7 +500,7 @@ impl<E: Parcel> Mailbox<E> {
         let mut batch = lock(&self.batch);
         let mut left: Vec<Queued<E>> = batch.items.drain(..).collect();
         left.extend(inbound.items.drain(..));
-        self.len.fetch_sub(left.len(), Ordering::Relaxed);
+        add(&self.freed, left.len());
         left
     }
 

@@ -71,6 +71,15 @@ fn kind<M: Message>() -> MessageKind {
 }
 
 impl Head {
+    /// As `clone_from`, which a derived `Clone` would carry out as a clone, a drop and a move.
+    #[inline]
+    pub(crate) fn copy_from(&mut self, other: &Head) {
+        (self.id, self.tries, self.trace, self.kind) = (other.id, other.tries, other.trace, other.kind);
+        if self.sender.is_some() || other.sender.is_some() {
+            self.sender.clone_from(&other.sender);
+        }
+    }
+
     /// The work this message belongs to: what it was sent under, else itself.
     pub(crate) fn trace(&self) -> u64 {
         if self.trace == 0 { self.id.0 } else { self.trace }
@@ -162,7 +171,9 @@ impl<M: Message> Envelope<M> {
         {
             return Verdict::Unstored(Box::new(error));
         }
-        if let Some(value) = value {
+        if let Some(value) = value
+            && !reply.is_nobody()
+        {
             // Nobody may be waiting any more: then the value is dropped, as the asker was told in `ask`.
             drop(reply.send(value));
         }
