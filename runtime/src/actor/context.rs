@@ -251,7 +251,8 @@ impl<'c, A: Actor> Context<'c, A> {
         match hold_place(cell, None).await {
             Ok(true) => {}
             Ok(false) => {
-                let shed = Queued { head: self.head_for::<M>(), parcel: B::Inbox::wrap(Envelope::told(message)) };
+                let shed =
+                    Queued { head: self.head_for::<M>(), parcel: B::Inbox::wrap(Envelope::told(message)) };
                 cell.bury(shed, DeadLetterReason::Shed, NoReply::Shed);
                 return Ok(());
             }

@@ -9,9 +9,9 @@ use crate::actor::context::Scope;
 use crate::actor::durable::Journal;
 use crate::actor::place::Seat;
 use crate::actor::{Actor, Cell, Context, ExitPhase, ExitReason, Inbox, Incarnation, Running};
+use crate::mailbox::DeadLetterReason;
 use crate::mailbox::lanes::{ControlLane, Raised};
 use crate::mailbox::queue::{Next, Queued};
-use crate::mailbox::DeadLetterReason;
 use crate::message::envelope::{Parcel, Verdict, caught};
 use crate::message::reply::refusal;
 use crate::message::{Failure, FailureClass, Head, NoReply};
@@ -77,8 +77,7 @@ impl<A: Actor> Life<A> {
             };
             let head = Head::default();
             let journal_of = journal.as_mut();
-            let mut cx =
-                Context::new(&cell, self.incarnation, &self.control, scope, journal_of, &head);
+            let mut cx = Context::new(&cell, self.incarnation, &self.control, scope, journal_of, &head);
             actor.started(&mut cx).await?;
             cx.settle(&mut actor).await.map_err(Failure::external)?;
             Ok((actor, journal))

@@ -11,8 +11,8 @@ use tracing::level_filters::LevelFilter;
 
 use crate::actor::{CellCore, Incarnation};
 use crate::address::ActorPath;
-use crate::message::{Head, Message};
 use crate::message::reply::AnyReply;
+use crate::message::{Head, Message};
 use crate::sync::lock;
 
 thread_local! {

@@ -13,9 +13,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
 use crate::mailbox::{MailboxSpec, Overflow};
-use crate::message::{Head, MessageId};
 use crate::message::envelope::Parcel;
 use crate::message::reply::ErasedReply;
+use crate::message::{Head, MessageId};
 use crate::sync::lock;
 
 pub(crate) struct Mailbox<E> {
@@ -346,7 +346,8 @@ impl<E: Parcel> Mailbox<E> {
                 drop(done); // outside the lock: a copy of a message is the author's type
                 // In lots, so that a full mailbox does not cost a wake-up a message. Without a fence: whoever is
                 // overlooked here is seen by the next look, at the latest when the handler waits or the mail runs dry.
-                if self.in_line.load(Ordering::Relaxed) > 0 && self.free() >= (self.spec.capacity / 4).max(1) {
+                if self.in_line.load(Ordering::Relaxed) > 0 && self.free() >= (self.spec.capacity / 4).max(1)
+                {
                     self.let_in();
                 }
                 return Next::Message(queued);
@@ -464,7 +465,10 @@ impl<E: Parcel> Mailbox<E> {
 
     /// Name, number and tries of the message in hand.
     pub(crate) fn peek_hand(&self) -> Option<(&'static str, MessageId, u32)> {
-        lock(&self.batch).hand.as_ref().map(|Hand { head, .. }| (head.kind.look_up().name, head.id, head.tries))
+        lock(&self.batch)
+            .hand
+            .as_ref()
+            .map(|Hand { head, .. }| (head.kind.look_up().name, head.id, head.tries))
     }
 
     /// Puts a message back in front: nothing overtakes it. May exceed the capacity by this one.
