@@ -286,6 +286,39 @@ async fn ring_search_follows_a_forward() {
     end(runtime).await;
 }
 
+/// The story: A asks B, and B forwards the question to A, which is waiting for just that answer. Nobody asks from inside
+/// a handler any more when the ring closes, so the search that asks and waits make does not see it.
+#[tokio::test(start_paused = true)]
+async fn a_question_forwarded_back_to_its_asker_is_refused_at_once() {
+    let runtime = runtime().await;
+    let (a, b) = pair(&runtime).await;
+    let before = runtime.clock().now();
+    let forwards_back = act({
+        let a = a.clone();
+        move |_, cx| Box::pin(async move { cx.forward(&a, answers(0)).await })
+    });
+
+    let answer = a.ask(act({
+        let b = b.clone();
+        move |_, _| {
+            Box::pin(async move {
+                match b.ask(forwards_back).await {
+                    Err(AskError::ForwardedInRing { ring, .. }) => {
+                        let ring: Vec<&str> = ring.iter().map(|path| path.as_str()).collect();
+                        assert_eq!(ring, ["a", "a"]);
+                        Ok(1)
+                    }
+                    other => panic!("{other:?}"),
+                }
+            })
+        }
+    }));
+
+    assert_eq!(answer.await.unwrap(), 1);
+    assert_eq!(runtime.clock().now(), before);
+    end(runtime).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_held_gate_is_no_ring() {
     let runtime = runtime().await;

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use crate::actor::durable::Journal;
 use crate::actor::place::BoxFuture;
 use crate::actor::{Accepts, Actor, Cell, ExitReason, Handler, Incarnation};
+use crate::address::ring;
 use crate::address::tell::{Refusal, hold_place};
 use crate::address::{ActorPath, ActorRef, Address, Epoch, ResolveError, TellError};
 use crate::clock::Clock;
@@ -318,6 +319,10 @@ impl<'c, A: Actor> Context<'c, A> {
             None => ReplyPort::nobody(),
         };
         let cell = to.cell();
+        if let Some(ring) = ring::through(&cell.core) {
+            port.give_up(NoReply::ForwardedInRing(ring));
+            return Err(Failure::answered_elsewhere());
+        }
         match hold_place(cell, None).await {
             Ok(true) => {
                 // A fenced sender is refused when the place is filled.

@@ -254,12 +254,14 @@ impl<A: Actor> Life<A> {
         cell.core.metrics.failure(&cell.core.world.telemetry, failure.class());
         if let (Some(durability), Some(journal)) = (&cell.durability, journal) {
             // The state of before the message: what the handler changed is thrown away with the state in memory.
-            match durability.reload(&cell).await {
-                Ok((before, fresh)) => {
+            let phase = ExitPhase::Handle;
+            match caught(pin!(durability.reload(&cell))).await {
+                Ok(Ok((before, fresh))) => {
                     drop_quietly(std::mem::replace(actor, before));
                     *journal = fresh;
                 }
-                Err(failure) => return After::End(ExitReason::Failed { phase: ExitPhase::Handle, failure }),
+                Ok(Err(failure)) => return After::End(ExitReason::Failed { phase, failure }),
+                Err(text) => return After::End(ExitReason::Panicked { phase, text: text.into() }),
             }
             if failure.class() == FailureClass::External && self.retry(head).await {
                 return After::Next;

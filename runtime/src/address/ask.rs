@@ -81,6 +81,15 @@ pub enum AskError<M> {
         /// Whose mailbox.
         to: ActorPath,
     },
+    /// The message was forwarded to an actor that waits, perhaps by way of others, for this very answer. Nothing was
+    /// handled. Break the ring where it is forwarded.
+    #[error("the message to {to} was forwarded in a ring: {}", Ring(ring))]
+    ForwardedInRing {
+        /// Who was asked.
+        to: ActorPath,
+        /// The actors of the ring, beginning and ending with the one it was forwarded to.
+        ring: Vec<ActorPath>,
+    },
     /// Whoever was to answer let the reply port go.
     #[error("{to} dropped the reply port")]
     NoReply {
@@ -124,6 +133,7 @@ impl<M> AskError<M> {
             NoReply::Stopped => AskError::Stopped { to },
             NoReply::Shed => AskError::Shed { to },
             NoReply::Dropped => AskError::NoReply { to },
+            NoReply::ForwardedInRing(ring) => AskError::ForwardedInRing { to, ring },
             NoReply::StoreUnavailable(cause) => AskError::StoreUnavailable { to, cause },
         }
     }

@@ -182,6 +182,12 @@ impl Drop for Waiting {
     }
 }
 
+/// The ring that goes through `cell`, if its handler waits for something that only `cell` itself can bring: an ask of
+/// its own that was forwarded to it.
+pub(crate) fn through(cell: &Arc<CellCore>) -> Option<Vec<ActorPath>> {
+    cell.waits.next().into_iter().find_map(|next| ring(cell, next))
+}
+
 /// The way along the waits from `first` back to `from`.
 fn ring(from: &Arc<CellCore>, first: Arc<CellCore>) -> Option<Vec<ActorPath>> {
     // By identity: numbers are unique within one runtime only, and actors of two may wait for one another.

@@ -13,6 +13,8 @@ use tokio::time::Instant;
 
 use crate::actor::CellCore;
 use crate::actor::ExitReason;
+use crate::address::ActorPath;
+use crate::address::tell::Ring;
 use crate::message::Failure;
 use crate::store::StoreError;
 use crate::sync::lock;
@@ -36,6 +38,9 @@ pub enum NoReply {
     /// The message was shed by the overflow policy of a full mailbox. The handler did not run.
     #[error("the message was shed by a full mailbox")]
     Shed,
+    /// The message was forwarded to somebody who waits for this very answer.
+    #[error("the message was forwarded in a ring: {}", Ring(.0))]
+    ForwardedInRing(Vec<ActorPath>),
     /// Whoever held the reply port let it go unanswered.
     #[error("the reply port was dropped unanswered")]
     Dropped,
@@ -229,9 +234,13 @@ impl<R: Send + 'static> ReplyPort<R> {
     }
 
     /// Answers the asker with a failure instead. Without effect when nobody waits.
-    pub fn fail(mut self, failure: Failure) {
+    pub fn fail(self, failure: Failure) {
+        self.give_up(refusal(failure));
+    }
+
+    pub(crate) fn give_up(mut self, why: NoReply) {
         if let Some(slot) = self.slot.take() {
-            AnyReply::fail(&*slot, refusal(failure));
+            AnyReply::fail(&*slot, why);
         }
     }
 
