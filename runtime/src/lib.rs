@@ -4,6 +4,8 @@
 
 pub mod actor;
 pub mod address;
+mod builder;
+pub mod cell;
 mod clock;
 mod config;
 mod events;
@@ -17,9 +19,12 @@ mod sync;
 pub mod telemetry;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod world;
 
 pub use actor::*;
 pub use address::*;
+pub use builder::Builder;
+pub use cell::*;
 pub use clock::Clock;
 pub use config::RuntimeConfig;
 pub use events::RuntimeEvent;
@@ -32,7 +37,7 @@ pub use message::{
     Envelope, Failure, FailureClass, Head, Message, MessageId, NoReply, ReplyPort, Verdict, message_name,
 };
 pub use resilience::Backoff;
-pub use runtime::{Builder, Runtime, ShutdownReport, SpawnError};
+pub use runtime::{Runtime, ShutdownReport, SpawnError};
 pub use store::*;
 
 #[doc(hidden)]

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use crate::actor::{ChildExit, ExitReason, Flow, Incarnation, LaunchError, Overseer, OverseerContext, Place};
+use crate::actor::ExitReason;
 use crate::address::ActorPath;
+use crate::cell::{ChildExit, Flow, Incarnation, LaunchError, Overseer, OverseerContext, Place};
 use tokio::sync::oneshot;
 
 /// The top of the tree.

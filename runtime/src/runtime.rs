@@ -1,29 +1,23 @@
 //! The runtime: what an embedder builds inside their own tokio application, and shuts down again.
 
-use std::any::{Any, TypeId};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::future::Future;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use metrics::Recorder;
 use tokio::sync::{broadcast, oneshot};
-use tokio::task::JoinSet;
 
-use crate::actor::{Actor, ActorSpec, ExitReason, Incarnation, LaunchError, OverseerRef, Place, PlaceSpec};
-use crate::address::directory::{Directory, typed};
+use crate::actor::{Actor, ActorSpec, ExitReason};
+use crate::address::directory::typed;
 use crate::address::{ActorPath, ActorRef, Address, PathError, ResolveError};
+use crate::builder::Builder;
+use crate::cell::{Incarnation, LaunchError, Place, PlaceSpec};
 use crate::clock::Clock;
-use crate::config::RuntimeConfig;
 use crate::events::RuntimeEvent;
-use crate::mailbox::{DeadLetterReason, DeadLetters, Overflow};
-use crate::message::Head;
-use crate::root::{Root, RootMessage};
-use crate::store::{Store, StoreError, StoreHandle, store_writer};
+use crate::mailbox::{DeadLetters, Overflow};
+use crate::root::RootMessage;
 use crate::sync::lock;
-use crate::telemetry::Telemetry;
+use crate::world::World;
 
 /// Why an actor could not be spawned.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -97,115 +91,6 @@ pub(crate) fn check_durable(
     }
 }
 
-/// What all cells of one runtime share.
-pub(crate) struct World {
-    pub(crate) clock: Clock,
-    pub(crate) config: RuntimeConfig,
-    pub(crate) directory: Directory,
-    pub(crate) dead_letters: DeadLetters,
-    pub(crate) telemetry: Telemetry,
-    store: Mutex<Option<StoreHandle>>,
-    has_store: bool,
-    events: broadcast::Sender<RuntimeEvent>,
-    numbers: AtomicU64,
-    luck: AtomicU64,
-    resources: BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>,
-    /// Tasks of the runtime itself; aborted with it.
-    tasks: Mutex<JoinSet<()>>,
-    writer: Mutex<JoinSet<()>>,
-    store_failed: OnceLock<()>,
-    /// Those that had to be fenced since the last look: a shutdown names them.
-    fenced: Mutex<Vec<ActorPath>>,
-    /// Taken out at the end: the root's cell holds this world.
-    root: Mutex<Option<OverseerRef<Root>>>,
-}
-
-impl World {
-    /// A number that this runtime has not given out before; from 1.
-    pub(crate) fn next_number(&self) -> u64 {
-        self.numbers.fetch_add(1, Ordering::Relaxed) + 1
-    }
-
-    /// The next number from [0, 1) of this runtime's seed.
-    pub(crate) fn random(&self) -> f64 {
-        // splitmix64 (Steele, Lea, Flood 2014): one atomic addition, good enough for jitter.
-        let step = 0x9e37_79b9_7f4a_7c15_u64;
-        let mut z = self.luck.fetch_add(step, Ordering::Relaxed).wrapping_add(step);
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    pub(crate) fn publish(&self, event: RuntimeEvent) {
-        if self.events.receiver_count() > 0 {
-            // The last reader may leave in between: nobody listening is no error.
-            drop(self.events.send(event));
-        }
-    }
-
-    pub(crate) fn dead_letter(&self, to: &ActorPath, head: Head, reason: DeadLetterReason) {
-        self.telemetry.dead_letter(reason.label());
-        let letter = self.dead_letters.add(to.clone(), head, reason);
-        tracing::debug!(to = %letter.to, message = letter.message, reason = %letter.reason, "dead letter");
-        self.publish(RuntimeEvent::DeadLetter(letter));
-    }
-
-    pub(crate) fn store_available(&self) -> bool {
-        lock(&self.store).as_ref().is_some_and(StoreHandle::is_available)
-    }
-
-    pub(crate) fn has_store(&self) -> bool {
-        self.has_store
-    }
-
-    /// The way to the store; `None` without one, and after the shutdown.
-    pub(crate) fn store(&self) -> Option<StoreHandle> {
-        lock(&self.store).clone()
-    }
-
-    fn root(&self) -> Option<OverseerRef<Root>> {
-        lock(&self.root).clone()
-    }
-
-    /// Lets the store go: it is closed when this returns, unless a commit takes longer than `limit`.
-    async fn close_store(&self, limit: Duration) {
-        drop(lock(&self.store).take());
-        lock(&self.tasks).abort_all();
-        let mut writer = std::mem::take(&mut *lock(&self.writer));
-        let ended = self.clock.within(limit, async { while writer.join_next().await.is_some() {} }).await;
-        if ended.is_none() {
-            tracing::error!("the store is still writing; it is closed when it is done");
-            writer.detach_all();
-        }
-    }
-
-    pub(crate) fn store_failed(&self, error: &StoreError) {
-        if self.store_failed.set(()).is_ok() {
-            tracing::error!(%error, "the store has failed; durable actors refuse until it is opened again");
-            self.publish(RuntimeEvent::StoreFailed { error: error.clone() });
-        }
-    }
-
-    pub(crate) fn fenced(&self, path: &ActorPath) {
-        let mut fenced = lock(&self.fenced);
-        // Once each, so that its length is bounded by the places there ever were.
-        if !fenced.contains(path) {
-            fenced.push(path.clone());
-        }
-    }
-
-    pub(crate) fn resource<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        self.resources.get(&TypeId::of::<T>())?.clone().downcast().ok()
-    }
-
-    pub(crate) fn track(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let mut tasks = lock(&self.tasks);
-        // Those that are through would pile up otherwise.
-        while tasks.try_join_next().is_some() {}
-        tasks.spawn(task);
-    }
-}
-
 /// A handle to one runtime; cloning is two reference counts.
 ///
 /// A guest in the tokio application that started it: no threads of its own, no signal handlers, no globals. When the
@@ -253,6 +138,11 @@ impl Runtime {
     /// Begins to build a runtime.
     pub fn builder() -> Builder {
         Builder::default()
+    }
+
+    /// The handle that keeps the runtime alive.
+    pub(crate) fn owning(world: Arc<World>) -> Self {
+        Runtime { owner: Some(Arc::new(Owner(world.clone()))), world }
     }
 
     /// A handle that does not keep the runtime alive.
@@ -473,98 +363,5 @@ impl fmt::Debug for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let owns = self.owner.is_some();
         f.debug_struct("Runtime").field("places", &self.world.directory.len()).field("owns", &owns).finish()
-    }
-}
-
-/// Builds a [`Runtime`]. Everything is optional.
-#[derive(Default)]
-pub struct Builder {
-    config: RuntimeConfig,
-    store: Option<Arc<dyn Store>>,
-    recorder: Option<Arc<dyn Recorder + Send + Sync>>,
-    resources: BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>,
-    seed: u64,
-}
-
-impl Builder {
-    /// The bounds and patiences. Default: [`RuntimeConfig::default`].
-    pub fn config(mut self, config: RuntimeConfig) -> Self {
-        self.config = config;
-        self
-    }
-
-    /// Where durable actors keep their state. Default: none, and durable actors are refused.
-    pub fn store(mut self, store: impl Store) -> Self {
-        self.store = Some(Arc::new(store));
-        self
-    }
-
-    /// Where the counters of [`telemetry`](crate::telemetry) go. Default: nowhere. No global recorder is read or set.
-    pub fn metrics(mut self, recorder: impl Recorder + Send + Sync + 'static) -> Self {
-        self.recorder = Some(Arc::new(recorder));
-        self
-    }
-
-    /// Something actors find by its type: a model client, a connection pool. One of each type; the last one counts.
-    pub fn resource<T: Send + Sync + 'static>(mut self, resource: T) -> Self {
-        self.resources.insert(TypeId::of::<T>(), Arc::new(resource));
-        self
-    }
-
-    /// The seed of the runtime's own dice, which draw the jitter of backoffs. Default: 0.
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = seed;
-        self
-    }
-
-    /// Starts the runtime inside the tokio runtime of the caller.
-    ///
-    /// # Errors
-    ///
-    /// [`SpawnError::Launch`] if the tokio runtime is shutting down.
-    ///
-    /// # Panics
-    ///
-    /// Outside of a tokio runtime, or inside one whose time driver is off.
-    pub async fn start(self) -> Result<Runtime, SpawnError> {
-        let (store, writer) = match self.store.map(store_writer) {
-            Some((handle, writer)) => (Some(handle), Some(writer)),
-            None => (None, None),
-        };
-        let world = Arc::new(World {
-            clock: Clock::default(),
-            directory: Directory::default(),
-            dead_letters: DeadLetters::new(self.config.dead_letters_kept),
-            telemetry: Telemetry::new(self.recorder),
-            has_store: store.is_some(),
-            store: Mutex::new(store),
-            events: broadcast::Sender::new(self.config.events_kept.max(1)),
-            numbers: AtomicU64::new(0),
-            luck: AtomicU64::new(self.seed),
-            resources: self.resources,
-            tasks: Mutex::default(),
-            writer: Mutex::default(),
-            store_failed: OnceLock::new(),
-            fenced: Mutex::default(),
-            root: Mutex::default(),
-            config: self.config,
-        });
-        if let Some(writer) = writer {
-            lock(&world.writer).spawn(writer);
-        }
-        // The root is not in the directory; its path only shows in logs.
-        let path = ActorPath::parse("root").map_err(SpawnError::Path)?;
-        let (root, incarnation) = OverseerRef::<Root>::root(&world, path, Root::new).await?;
-        let started = root.place().started(incarnation).await;
-        let path = root.place().path().clone();
-        started.map_err(|reason| SpawnError::StartFailed { path, reason })?;
-        *lock(&world.root) = Some(root);
-        Ok(Runtime { owner: Some(Arc::new(Owner(world.clone()))), world })
-    }
-}
-
-impl fmt::Debug for Builder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder").field("config", &self.config).field("store", &self.store.is_some()).finish()
     }
 }

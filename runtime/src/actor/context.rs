@@ -4,54 +4,24 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 
 use crate::actor::durable::Journal;
-use crate::actor::place::BoxFuture;
-use crate::actor::{Accepts, Actor, Cell, ExitReason, Handler, Incarnation};
+use crate::actor::held::{Held, HeldBack, HeldReply, OwnMail};
+use crate::actor::scope::{Scope, TimerHandle};
+use crate::actor::{Accepts, Actor, ExitReason, Handler};
 use crate::address::ring;
 use crate::address::tell::{Refusal, hold_place};
 use crate::address::{ActorPath, ActorRef, Address, Epoch, ResolveError, TellError};
+use crate::cell::{Cell, Incarnation};
 use crate::clock::Clock;
 use crate::mailbox::lanes::{ControlLane, Raised};
 use crate::mailbox::queue::Queued;
 use crate::mailbox::{DeadLetterReason, StopToken};
-use crate::message::envelope::Parcel;
 use crate::message::{Envelope, Failure, Head, Message, MessageId, NoReply, ReplyPort};
 use crate::runtime::Runtime;
 use crate::store::CommitError;
 use crate::sync::lock;
-
-/// The tasks of one incarnation: timers, monitors, work of [`Context::spawn`]. All are aborted when it ends.
-#[derive(Default)]
-pub(crate) struct Scope {
-    tasks: Mutex<JoinSet<()>>,
-}
-
-impl Scope {
-    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
-        let mut tasks = lock(&self.tasks);
-        // Those that are through would pile up otherwise.
-        while tasks.try_join_next().is_some() {}
-        tasks.spawn(task)
-    }
-
-    pub(crate) fn abort(&self) {
-        lock(&self.tasks).abort_all();
-    }
-}
-
-/// Cancels a timer, a monitor or a spawned piece of work. Dropping the handle cancels nothing.
-#[derive(Clone, Debug)]
-pub struct TimerHandle(AbortHandle);
-
-impl TimerHandle {
-    /// Cancels it. What it has put into the mailbox already stays there.
-    pub fn cancel(&self) {
-        self.0.abort();
-    }
-}
 
 /// What a handler can reach while it handles one message.
 ///
@@ -66,14 +36,6 @@ pub struct Context<'c, A: Actor> {
     head: &'c Head,
     /// Made by the first thing that is held back: most handlers hold nothing, and pay for a look at a null pointer.
     held: Mutex<Option<Box<HeldBack>>>,
-}
-
-/// What takes effect when the handler is done.
-#[derive(Default)]
-struct HeldBack {
-    sends: Vec<Box<dyn HeldSend>>,
-    /// Work beside the actor.
-    work: Vec<BoxFuture<'static, ()>>,
 }
 
 impl<'c, A: Actor> Context<'c, A> {
@@ -498,96 +460,5 @@ impl<'c, A: Actor> Context<'c, A> {
 impl<A: Actor> std::fmt::Debug for Context<'_, A> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Context").field("path", self.path()).field("message_id", &self.head.id).finish()
-    }
-}
-
-/// Mail of an incarnation to itself: refused once it has ended.
-struct OwnMail<A: Actor> {
-    cell: Arc<Cell<A>>,
-    incarnation: Incarnation,
-}
-
-impl<A: Actor> OwnMail<A> {
-    /// The number the message got; `None`: the incarnation has ended, or the place is closed.
-    async fn deliver<M>(&self, message: M) -> Option<MessageId>
-    where
-        M: Message,
-        A: Handler<M>,
-        A::Inbox: Accepts<M, A>,
-    {
-        let Ok(true) = hold_place(&self.cell, Some(FOREVER)).await else { return None };
-        let head = Head { sender: Some(self.cell.core.path.clone()), ..Head::of::<M>() };
-        let held = Held::new(&self.cell, head, A::Inbox::wrap(Envelope::told(message)));
-        held.put(self.cell.core.is_current(self.incarnation))
-    }
-
-    fn is_waiting(&self, message: MessageId) -> bool {
-        self.cell.mailbox.is_waiting(message)
-    }
-}
-
-/// A wait that ends with the incarnation anyway.
-const FOREVER: Duration = Duration::from_secs(u32::MAX as u64);
-
-/// A send that has its place in the receiver's mailbox and waits for its handler to be done.
-trait HeldSend: Send {
-    fn release(self: Box<Self>, sender_is_current: bool);
-}
-
-struct HeldReply<R: Send + 'static> {
-    port: ReplyPort<R>,
-    value: R,
-}
-
-impl<R: Send + 'static> HeldSend for HeldReply<R> {
-    fn release(self: Box<Self>, sender_is_current: bool) {
-        if sender_is_current {
-            // Nobody may be waiting any more: then the value is dropped, as the asker was told in `ask`.
-            drop(self.port.send(self.value));
-        }
-    }
-}
-
-struct Held<A: Actor> {
-    cell: Arc<Cell<A>>,
-    queued: Option<Queued<A::Inbox>>,
-}
-
-impl<A: Actor> Held<A> {
-    fn new(cell: &Arc<Cell<A>>, head: Head, parcel: A::Inbox) -> Self {
-        Held { cell: cell.clone(), queued: Some(Queued { head, parcel }) }
-    }
-
-    /// Fills its place. `None`: it became a dead letter.
-    fn put(mut self, sender_is_current: bool) -> Option<MessageId> {
-        let queued = self.queued.take()?;
-        let (queued, reason) = if sender_is_current {
-            match self.cell.mailbox.fill(queued.head, queued.parcel) {
-                Ok(id) => return Some(id),
-                Err((queued, _)) => (queued, DeadLetterReason::Gone),
-            }
-        } else {
-            (queued, DeadLetterReason::Fenced)
-        };
-        self.cell.mailbox.give_back();
-        self.cell.bury(queued, reason, NoReply::Stopped);
-        None
-    }
-}
-
-impl<A: Actor> HeldSend for Held<A> {
-    fn release(self: Box<Self>, sender_is_current: bool) {
-        self.put(sender_is_current);
-    }
-}
-
-impl<A: Actor> Drop for Held<A> {
-    fn drop(&mut self) {
-        if let Some(queued) = self.queued.take() {
-            self.cell.mailbox.give_back();
-            if let Some(reply) = queued.parcel.reply() {
-                reply.fail(NoReply::Dropped);
-            }
-        }
     }
 }

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::actor::place::BoxFuture;
-use crate::actor::{Actor, Cell};
+use crate::actor::Actor;
+use crate::cell::Cell;
+use crate::cell::place::BoxFuture;
 use crate::events::RuntimeEvent;
 use crate::message::Failure;
 use crate::runtime::SpawnError;
@@ -246,7 +247,7 @@ fn store_of<A: Actor>(cell: &Arc<Cell<A>>) -> Result<StoreHandle, Failure> {
     cell.core.world.store().ok_or_else(|| Failure::external(SpawnError::NoStore { path }))
 }
 
-fn external(core: &crate::actor::CellCore, error: CommitError) -> Failure {
+fn external(core: &crate::cell::CellCore, error: CommitError) -> Failure {
     if let CommitError::Store(error) = &error
         && error.is_final()
     {

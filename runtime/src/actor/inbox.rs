@@ -5,8 +5,8 @@ use std::future::Future;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::actor::place::BoxFuture;
 use crate::actor::{Actor, Context, Handler};
+use crate::cell::place::BoxFuture;
 use crate::message::envelope::Parcel;
 use crate::message::reply::ErasedReply;
 use crate::message::{Envelope, Message, Verdict, message_name};

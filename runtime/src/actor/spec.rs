@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::actor::{Actor, Cell, CellCore, CellSettings, Durability, Durable, PlaceSpec, SnapshotPolicy};
+use crate::actor::{Actor, Durability, Durable, SnapshotPolicy};
+use crate::cell::{Cell, CellCore, CellSettings, PlaceSpec};
 use crate::mailbox::{MailboxSpec, Overflow};
 use crate::message::short_type_name;
 

@@ -4,9 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::actor::{Accepts, Actor, Cell, ExitReason, Handler, Observation, Place, Seat};
+use crate::actor::{Accepts, Actor, ExitReason, Handler};
 use crate::address::tell::{Put, Refusal, put};
 use crate::address::{ActorPath, Address, Ask, Tell, TellError};
+use crate::cell::{Cell, Observation, Place, Seat};
 use crate::message::Message;
 use crate::message::envelope::Envelope;
 

@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::actor::{Actor, Cell, Place, Seat};
+use crate::actor::Actor;
 use crate::address::{ActorPath, ActorRef};
+use crate::cell::{Cell, Place, Seat};
 use crate::runtime::SpawnError;
 use crate::sync::lock;
 

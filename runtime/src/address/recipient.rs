@@ -4,8 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::actor::{Accepts, Handler, Place};
+use crate::actor::{Accepts, Handler};
 use crate::address::{ActorPath, ActorRef, AskError, TellError};
+use crate::cell::Place;
 use crate::message::Message;
 
 type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;

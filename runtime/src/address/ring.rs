@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use tracing::Span;
 use tracing::level_filters::LevelFilter;
 
-use crate::actor::{CellCore, Incarnation};
 use crate::address::ActorPath;
+use crate::cell::{CellCore, Incarnation};
 use crate::message::reply::AnyReply;
 use crate::message::{Head, Message};
 use crate::sync::lock;

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::actor::{Accepts, Actor, Cell, Handler};
+use crate::actor::{Accepts, Actor, Handler};
 use crate::address::ring::{Fenced, WaitOn, Waiting, stamp, with_running};
 use crate::address::{ActorPath, ActorRef};
+use crate::cell::Cell;
 use crate::mailbox::DeadLetterReason;
-use crate::mailbox::queue::{Gate, InLine, Pushed, Queued, Room};
+use crate::mailbox::line::InLine;
+use crate::mailbox::queue::{Gate, Pushed, Queued, Room};
 use crate::message::envelope::Envelope;
 use crate::message::{Head, Message, NoReply, message_name};
 

@@ -2,6 +2,7 @@
 
 mod dead_letters;
 pub(crate) mod lanes;
+pub(crate) mod line;
 mod overflow;
 pub(crate) mod queue;
 

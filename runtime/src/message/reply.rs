@@ -11,10 +11,10 @@ use std::task::{Poll, Waker};
 
 use tokio::time::Instant;
 
-use crate::actor::CellCore;
 use crate::actor::ExitReason;
 use crate::address::ActorPath;
 use crate::address::tell::Ring;
+use crate::cell::CellCore;
 use crate::message::Failure;
 use crate::store::StoreError;
 use crate::sync::lock;

@@ -1,6 +1,6 @@
 //! Kills somebody at random, the same somebody for the same seed.
 
-use crate::actor::{LifeState, Place};
+use crate::cell::{LifeState, Place};
 use crate::runtime::Runtime;
 
 /// A source of misfortune for chaos tests. Print the seed, and accept one, so that a run can be repeated.

@@ -3,7 +3,8 @@
 use std::ops::Deref;
 use std::time::Duration;
 
-use crate::runtime::{Builder, Runtime, ShutdownReport};
+use crate::builder::Builder;
+use crate::runtime::{Runtime, ShutdownReport};
 
 /// A [`Runtime`] that must be shut down with [`end`](TestRuntime::end): dropped while an actor is alive it panics, and
 /// names whoever is.

@@ -9,13 +9,11 @@ use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use crate::actor::place::BoxFuture;
-use crate::actor::ractor_bridge::{Knock, launch_shell};
-use crate::actor::{
-    CellCore, ChildExit, ExitPhase, ExitReason, InHand, Incarnation, LaunchError, Link, Place, PlaceSpec,
-    Seat,
-};
+use crate::actor::{ExitPhase, ExitReason};
 use crate::address::ActorPath;
+use crate::cell::place::BoxFuture;
+use crate::cell::ractor_bridge::{Knock, launch_shell};
+use crate::cell::{CellCore, ChildExit, InHand, Incarnation, LaunchError, Link, Place, PlaceSpec, Seat};
 use crate::mailbox::StopToken;
 use crate::mailbox::lanes::{ControlLane, Raised};
 use crate::message::envelope::panic_text;
@@ -321,7 +319,7 @@ impl<O: Overseer> OverseerRef<O> {
     }
 
     fn cell(
-        world: &Arc<crate::runtime::World>,
+        world: &Arc<crate::world::World>,
         path: ActorPath,
         is_root: bool,
         build: impl Fn() -> O + Send + Sync + 'static,
@@ -332,7 +330,7 @@ impl<O: Overseer> OverseerRef<O> {
 
     /// Launches the root of a runtime: linked under nobody, not in the directory.
     pub(crate) async fn root(
-        world: &Arc<crate::runtime::World>,
+        world: &Arc<crate::world::World>,
         path: ActorPath,
         build: impl Fn() -> O + Send + Sync + 'static,
     ) -> Result<(Self, Incarnation), SpawnError> {

@@ -7,14 +7,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::actor::{CellCore, ExitPhase, ExitReason, LifeState};
+use crate::actor::{ExitPhase, ExitReason};
 use crate::address::{ActorPath, Epoch};
+use crate::cell::{CellCore, LifeState};
 use crate::events::RuntimeEvent;
 use crate::mailbox::lanes::Raised;
 use crate::message::MessageId;
 use crate::runtime::{Runtime, SpawnError};
 
-pub use crate::actor::ractor_bridge::Link;
+pub use crate::cell::ractor_bridge::Link;
 
 /// The number of one life of one actor, unique within its runtime. [`Epoch`] is the number within the actor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -5,10 +5,12 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
-use crate::actor::context::Scope;
 use crate::actor::durable::Journal;
-use crate::actor::place::Seat;
-use crate::actor::{Actor, Cell, Context, ExitPhase, ExitReason, Inbox, Incarnation, Running};
+use crate::actor::scope::Scope;
+use crate::actor::{Actor, Context, ExitPhase, ExitReason, Inbox};
+use crate::address::Running;
+use crate::cell::place::Seat;
+use crate::cell::{Cell, Incarnation};
 use crate::mailbox::DeadLetterReason;
 use crate::mailbox::lanes::{ControlLane, Raised};
 use crate::mailbox::queue::{Next, Queued};

@@ -10,9 +10,10 @@ use std::sync::{Arc, Mutex};
 
 use ractor::{ActorCell, ActorId, ActorProcessingErr, ActorRef as RactorRef, SupervisionEvent};
 
-use crate::actor::incarnation::Life;
-use crate::actor::overseer::{OverseerCell, Post, ShellLife};
-use crate::actor::{Actor, Cell, ChildExit, Flow, Incarnation, LaunchError, Overseer, Seat};
+use crate::actor::Actor;
+use crate::cell::incarnation::Life;
+use crate::cell::overseer::{OverseerCell, Post, ShellLife};
+use crate::cell::{Cell, ChildExit, Flow, Incarnation, LaunchError, Overseer, Seat};
 use crate::mailbox::lanes::Raised;
 
 #[cfg(panic = "abort")]

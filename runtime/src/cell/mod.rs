@@ -1,0 +1,16 @@
+//! What runs it: the cell that lasts, the incarnations that come and go in it, and the seam to ractor and to supervisors.
+
+mod core;
+mod incarnation;
+mod lifecycle;
+mod overseer;
+pub(crate) mod place;
+mod ractor_bridge;
+mod typed;
+
+pub(crate) use core::CellCore;
+pub use lifecycle::{LifeEvent, LifeState};
+pub use overseer::{Flow, Overseer, OverseerContext, OverseerRef};
+pub(crate) use place::Seat;
+pub use place::{ChildExit, InHand, Incarnation, LaunchError, Link, Observation, Place, PlaceSpec};
+pub(crate) use typed::{Cell, CellSettings};

@@ -1,0 +1,163 @@
+//! A cell with its type: the mailbox, and what becomes of a message whose incarnation ends.
+
+use std::any::Any;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::actor::{Actor, Durability, ExitReason};
+use crate::cell::place::BoxFuture;
+use crate::cell::{CellCore, InHand, Incarnation, LaunchError, Link, Seat, ractor_bridge};
+use crate::mailbox::lanes::Raised;
+use crate::mailbox::queue::{Gate, Hand, Mailbox, Queued};
+use crate::mailbox::{DeadLetterReason, MailboxSpec};
+use crate::message::envelope::Parcel;
+use crate::message::{Head, NoReply};
+use crate::sync::lock;
+
+/// What the spec of an actor says about its cell.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CellSettings {
+    pub(crate) mailbox: MailboxSpec,
+    pub(crate) start_within: Duration,
+    /// How often a message comes again after the handler fell over it.
+    pub(crate) redeliveries: u32,
+}
+
+/// A cell with its type: what an [`ActorRef`](crate::ActorRef) points to.
+pub(crate) struct Cell<A: Actor> {
+    pub(crate) core: Arc<CellCore>,
+    pub(crate) args: Arc<A::Args>,
+    pub(crate) settings: CellSettings,
+    pub(crate) mailbox: Mailbox<A::Inbox>,
+    pub(crate) durability: Option<Durability<A>>,
+    ending: Mutex<()>,
+}
+
+impl<A: Actor> Cell<A> {
+    pub(crate) fn new(
+        core: Arc<CellCore>,
+        args: Arc<A::Args>,
+        settings: CellSettings,
+        durability: Option<Durability<A>>,
+    ) -> Self {
+        Cell {
+            core,
+            args,
+            mailbox: Mailbox::new(settings.mailbox),
+            settings,
+            durability,
+            ending: Mutex::default(),
+        }
+    }
+
+    fn clear_out(&self, gate: Gate) {
+        for queued in self.mailbox.close(gate) {
+            self.bury(queued, DeadLetterReason::Gone, NoReply::Stopped);
+        }
+    }
+
+    /// The dead letter of a message that waited, and the word to its asker.
+    pub(crate) fn bury(&self, queued: Queued<A::Inbox>, reason: DeadLetterReason, answer: NoReply) {
+        if let Some(reply) = queued.parcel.reply() {
+            reply.fail(answer);
+        }
+        self.core.dead_letter(queued.head, reason);
+    }
+
+    /// The dead letter of a message that was in hand, and the word to its asker.
+    fn bury_hand(&self, hand: Hand<A::Inbox>, reason: DeadLetterReason, answer: NoReply) {
+        if let Some(reply) = hand.reply {
+            reply.fail(answer);
+        }
+        self.core.dead_letter(hand.head, reason);
+    }
+
+    /// What becomes of the message in hand when its incarnation ends: the table of DESIGN section 3.
+    fn settle_hand(&self, hand: Hand<A::Inbox>, reason: &ExitReason) {
+        let put_back = |hand: Hand<A::Inbox>, tries| match hand.again {
+            Some(again) => {
+                self.mailbox.put_back(again, Head { tries, ..hand.head });
+                None
+            }
+            None => Some(Hand { again: None, ..hand }),
+        };
+        if hand.settling {
+            // Killed in the middle of its commit: run again it might be applied twice, so it is reported instead.
+            return self.bury_hand(hand, DeadLetterReason::Unstored, NoReply::Stopped);
+        }
+        let tries = hand.head.tries + 1;
+        match reason {
+            ExitReason::Panicked { .. } | ExitReason::Failed { .. } => {
+                if let Some(hand) = put_back(hand, tries) {
+                    let answer = NoReply::ActorFailed(reason.clone());
+                    self.bury_hand(hand, DeadLetterReason::Crashed(reason.clone()), answer);
+                }
+            }
+            _ => {
+                // A stop is nobody's fault: the message of a durable actor keeps its place and its tries. After a
+                // kill it is counted, or a stuck message would come back for ever.
+                let tries = if matches!(reason, ExitReason::Shutdown) { hand.head.tries } else { tries };
+                let rest = if self.core.is_durable { put_back(hand, tries) } else { Some(hand) };
+                if let Some(hand) = rest {
+                    self.bury_hand(hand, DeadLetterReason::Cut, NoReply::Stopped);
+                }
+            }
+        }
+    }
+}
+
+impl<A: Actor> AsRef<Mailbox<A::Inbox>> for Cell<A> {
+    fn as_ref(&self) -> &Mailbox<A::Inbox> {
+        &self.mailbox
+    }
+}
+
+impl<A: Actor> Seat for Cell<A> {
+    fn core(&self) -> &Arc<CellCore> {
+        &self.core
+    }
+
+    fn launch<'a>(self: Arc<Self>, under: &'a Link) -> BoxFuture<'a, Result<Incarnation, LaunchError>> {
+        Box::pin(ractor_bridge::launch_worker(self, under))
+    }
+
+    fn end(&self, incarnation: Incarnation, reason: ExitReason) {
+        // One at a time: a fence may meet the end by itself, and the later must not reach into the next life.
+        let _one = lock(&self.ending);
+        // The hand first: once the cell counts as vacant, the next life may begin to read.
+        let hand = self.mailbox.take_hand(incarnation.0);
+        if self.core.occupant() != Some(incarnation) {
+            return;
+        }
+        self.mailbox.hand_to(0);
+        if let Some(hand) = hand {
+            self.settle_hand(hand, &reason);
+        }
+        self.core.ended(incarnation, &reason);
+    }
+
+    fn close(&self) {
+        self.clear_out(Gate::Closed);
+    }
+
+    fn shelve(&self) {
+        self.clear_out(Gate::Shelved);
+    }
+
+    fn drain(&self) {
+        self.mailbox.drain();
+        self.core.raise(Raised::Drain);
+    }
+
+    fn waiting(&self) -> (usize, usize) {
+        (self.mailbox.len(), self.mailbox.capacity())
+    }
+
+    fn in_hand(&self) -> Option<InHand> {
+        self.mailbox.peek_hand().map(|(message, id, tries)| InHand { message, id, tries })
+    }
+
+    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+}

@@ -1,0 +1,133 @@
+//! What all cells of one runtime share: clock, directory, dead letters, events, the way to the store.
+
+use std::any::{Any, TypeId};
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use tokio::sync::broadcast;
+use tokio::task::JoinSet;
+
+use crate::address::ActorPath;
+use crate::address::directory::Directory;
+use crate::cell::OverseerRef;
+use crate::clock::Clock;
+use crate::config::RuntimeConfig;
+use crate::events::RuntimeEvent;
+use crate::mailbox::{DeadLetterReason, DeadLetters};
+use crate::message::Head;
+use crate::root::Root;
+use crate::store::{StoreError, StoreHandle};
+use crate::sync::lock;
+use crate::telemetry::Telemetry;
+
+/// What all cells of one runtime share.
+pub(crate) struct World {
+    pub(crate) clock: Clock,
+    pub(crate) config: RuntimeConfig,
+    pub(crate) directory: Directory,
+    pub(crate) dead_letters: DeadLetters,
+    pub(crate) telemetry: Telemetry,
+    pub(crate) store: Mutex<Option<StoreHandle>>,
+    pub(crate) has_store: bool,
+    pub(crate) events: broadcast::Sender<RuntimeEvent>,
+    pub(crate) numbers: AtomicU64,
+    pub(crate) luck: AtomicU64,
+    pub(crate) resources: BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>,
+    /// Tasks of the runtime itself; aborted with it.
+    pub(crate) tasks: Mutex<JoinSet<()>>,
+    pub(crate) writer: Mutex<JoinSet<()>>,
+    pub(crate) store_failed: OnceLock<()>,
+    /// Those that had to be fenced since the last look: a shutdown names them.
+    pub(crate) fenced: Mutex<Vec<ActorPath>>,
+    /// Taken out at the end: the root's cell holds this world.
+    pub(crate) root: Mutex<Option<OverseerRef<Root>>>,
+}
+
+impl World {
+    /// A number that this runtime has not given out before; from 1.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// The next number from [0, 1) of this runtime's seed.
+    pub(crate) fn random(&self) -> f64 {
+        // splitmix64 (Steele, Lea, Flood 2014): one atomic addition, good enough for jitter.
+        let step = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut z = self.luck.fetch_add(step, Ordering::Relaxed).wrapping_add(step);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    pub(crate) fn publish(&self, event: RuntimeEvent) {
+        if self.events.receiver_count() > 0 {
+            // The last reader may leave in between: nobody listening is no error.
+            drop(self.events.send(event));
+        }
+    }
+
+    pub(crate) fn dead_letter(&self, to: &ActorPath, head: Head, reason: DeadLetterReason) {
+        self.telemetry.dead_letter(reason.label());
+        let letter = self.dead_letters.add(to.clone(), head, reason);
+        tracing::debug!(to = %letter.to, message = letter.message, reason = %letter.reason, "dead letter");
+        self.publish(RuntimeEvent::DeadLetter(letter));
+    }
+
+    pub(crate) fn store_available(&self) -> bool {
+        lock(&self.store).as_ref().is_some_and(StoreHandle::is_available)
+    }
+
+    pub(crate) fn has_store(&self) -> bool {
+        self.has_store
+    }
+
+    /// The way to the store; `None` without one, and after the shutdown.
+    pub(crate) fn store(&self) -> Option<StoreHandle> {
+        lock(&self.store).clone()
+    }
+
+    pub(crate) fn root(&self) -> Option<OverseerRef<Root>> {
+        lock(&self.root).clone()
+    }
+
+    /// Lets the store go: it is closed when this returns, unless a commit takes longer than `limit`.
+    pub(crate) async fn close_store(&self, limit: Duration) {
+        drop(lock(&self.store).take());
+        lock(&self.tasks).abort_all();
+        let mut writer = std::mem::take(&mut *lock(&self.writer));
+        let ended = self.clock.within(limit, async { while writer.join_next().await.is_some() {} }).await;
+        if ended.is_none() {
+            tracing::error!("the store is still writing; it is closed when it is done");
+            writer.detach_all();
+        }
+    }
+
+    pub(crate) fn store_failed(&self, error: &StoreError) {
+        if self.store_failed.set(()).is_ok() {
+            tracing::error!(%error, "the store has failed; durable actors refuse until it is opened again");
+            self.publish(RuntimeEvent::StoreFailed { error: error.clone() });
+        }
+    }
+
+    pub(crate) fn fenced(&self, path: &ActorPath) {
+        let mut fenced = lock(&self.fenced);
+        // Once each, so that its length is bounded by the places there ever were.
+        if !fenced.contains(path) {
+            fenced.push(path.clone());
+        }
+    }
+
+    pub(crate) fn resource<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        self.resources.get(&TypeId::of::<T>())?.clone().downcast().ok()
+    }
+
+    pub(crate) fn track(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = lock(&self.tasks);
+        // Those that are through would pile up otherwise.
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(task);
+    }
+}
