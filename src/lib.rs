@@ -33,7 +33,7 @@
 //! ```
 //!
 //! This crate only re-exports: `greenroom-runtime` (actors, mailboxes, the store), `greenroom-supervision` (trees),
-//! `greenroom-tools` (models and tools) and `greenroom-actors` (roles and handoff).
+//! `greenroom-tools` (models, so far) and `greenroom-actors` (roles and handoff).
 
 pub use greenroom_actors as actors;
 pub use greenroom_supervision as supervision;
@@ -70,3 +70,8 @@ pub mod prelude {
     };
     pub use greenroom_tools::{Model, ModelExt, ModelHandle, ModelRequest, ScriptedModel, Speaker, Turn};
 }
+
+/// Compiles what the README shows.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

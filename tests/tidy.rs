@@ -198,7 +198,17 @@ fn one_file_reads_or_waits_for_time() {
 
 #[test]
 fn no_queue_is_without_a_bound() {
-    assert_none(&named_outside(&["unbounded", "std::sync::mpsc::channel", "sync::mpsc::channel()"], &[]));
+    assert_none(&named_outside(&["std::sync::mpsc::channel", "sync::mpsc::channel()"], &[]));
+    // A supervisor's notes to itself: one for each child that waits to be tried again, so bounded by its children.
+    let own_notes =
+        ["runtime/src/cell/overseer.rs", "runtime/src/cell/ractor_bridge.rs", "runtime/src/runtime.rs"];
+    let mut complaints = Vec::new();
+    for file in sources().into_iter().filter(|file| !own_notes.contains(&file.as_str())) {
+        for (at, line) in code(&read(&file)).filter(|(_, line)| line.contains("unbounded")) {
+            complaints.push(format!("{file}:{at}: a queue without a bound: {line}"));
+        }
+    }
+    assert_none(&complaints);
 }
 
 #[test]
@@ -295,6 +305,14 @@ fn links_in_the_docs_lead_somewhere() {
             }
         }
     }
+    // A file that is named in prose rots as unnoticed as a link.
+    for file in files("docs", ".md").into_iter().chain(["README.md".into(), "CONTRIBUTING.md".into()]) {
+        for piece in read(&file).split('`').skip(1).step_by(2).filter(|piece| piece.ends_with(".rs")) {
+            if !root().join(piece).exists() && !root().join("runtime/src").join(piece).exists() {
+                complaints.push(format!("{file}: there is no file `{piece}`"));
+            }
+        }
+    }
     assert!(links > 5, "the docs have only {links} links: is the check broken?");
     assert_none(&complaints);
 }
@@ -321,11 +339,6 @@ fn every_guarantee_names_tests_that_exist() {
     let guarantees = read("docs/guarantees.md");
     let mut complaints = Vec::new();
     let mut named = 0;
-    for line in
-        guarantees.lines().filter(|line| line.trim_start().starts_with("- `") && line.contains("`test:"))
-    {
-        complaints.push(format!("write the bare test name: {line}"));
-    }
     for piece in guarantees.split('`').skip(1).step_by(2) {
         let is_test_name = piece.matches('_').count() >= 3
             && piece.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
@@ -337,6 +350,13 @@ fn every_guarantee_names_tests_that_exist() {
         }
     }
     assert!(named >= 20, "docs/guarantees.md names only {named} tests");
+    let numbered = |section: &&str| section.starts_with(|c: char| c.is_ascii_digit());
+    for section in guarantees.split("\n## ").skip(1).filter(numbered) {
+        let title = section.lines().next().unwrap();
+        if !section.split('`').skip(1).step_by(2).any(|piece| piece.matches('_').count() >= 3) {
+            complaints.push(format!("docs/guarantees.md: \"{title}\" names no test"));
+        }
+    }
     assert_none(&complaints);
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use greenroom_runtime::{AskError, ExitReason, LifeState, Recipient};
+use greenroom_runtime::{AskError, Chain, ExitReason, LifeState, Recipient};
 
 use crate::handoff::{Decision, Fallback, Handoff, HandoffFailure, HandoffOutcome, HandoffPayload, Role};
 
@@ -83,8 +83,8 @@ fn failure<T>(by: greenroom_runtime::ActorPath, error: &AskError<Handoff<T>>) ->
         AskError::ActorFailed {
             cause: cause @ (ExitReason::Panicked { .. } | ExitReason::Failed { .. }),
             ..
-        } => HandoffFailure::TakerFailed { by, cause: cause.to_string() },
-        error => HandoffFailure::NoAnswer { by, cause: error.to_string() },
+        } => HandoffFailure::TakerFailed { by, cause: Chain(cause).to_string() },
+        error => HandoffFailure::NoAnswer { by, cause: Chain(error).to_string() },
     }
 }
 

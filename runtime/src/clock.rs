@@ -4,7 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "this is the file the ban points to")]
 
 use std::future::Future;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
@@ -30,11 +30,6 @@ impl Clock {
     /// Time since the runtime was started.
     pub fn elapsed(&self) -> Duration {
         self.now() - self.origin
-    }
-
-    /// The wall clock, for records that people read. Not monotonic, and not paused by tests.
-    pub fn wall(&self) -> SystemTime {
-        SystemTime::now()
     }
 
     /// Waits for `duration`.

@@ -2,16 +2,16 @@
 //!
 //! Use it through the facade crate `greenroom`, whose front page shows a whole program.
 
-pub mod actor;
-pub mod address;
+mod actor;
+mod address;
 mod builder;
-pub mod cell;
+mod cell;
 mod clock;
 mod config;
 mod events;
-pub mod mailbox;
-pub mod message;
-pub mod resilience;
+mod mailbox;
+mod message;
+mod resilience;
 mod root;
 mod runtime;
 pub mod store;
@@ -34,7 +34,8 @@ pub use mailbox::{
 pub use message::envelope::Parcel;
 pub use message::reply::ErasedReply;
 pub use message::{
-    Envelope, Failure, FailureClass, Head, Message, MessageId, NoReply, ReplyPort, Verdict, message_name,
+    Chain, Envelope, Failure, FailureClass, Head, Message, MessageId, NoReply, ReplyPort, Verdict,
+    message_name,
 };
 pub use resilience::Backoff;
 pub use runtime::{Runtime, ShutdownReport, SpawnError};

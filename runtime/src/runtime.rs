@@ -93,7 +93,8 @@ pub(crate) fn check_durable(
 
 /// A handle to one runtime; cloning is two reference counts.
 ///
-/// A guest in the tokio application that started it: no threads of its own, no signal handlers, no globals. When the
+/// A guest in the tokio application that started it: no tokio runtime, signal handlers, panic hooks or globals of its own.
+/// Threads: none without a store; with one, the engine's few, and one of tokio's blocking pool during a flush. When the
 /// last handle that [`Builder::start`] gave out is dropped without [`shutdown`](Runtime::shutdown), everything in it
 /// is killed.
 #[derive(Clone)]
@@ -330,14 +331,15 @@ impl Runtime {
         }
     }
 
-    /// Brings everything down, the newest first, each with its own patience, all within `deadline`; then ends.
+    /// Brings everything down, the newest first, each with its own patience, all within `deadline`; after it, up to the
+    /// kill grace (1 s) for each that blocks its thread, and up to `deadline` (at least 1 s) for the store's last commit.
     ///
     /// Never hangs: whoever does not end in time is killed, whoever does not hear that is fenced, and both are named.
     /// Called again, or after everything has ended, it reports nobody.
     ///
     /// # Cancel safety
     ///
-    /// Dropped early, the shutdown goes on.
+    /// Dropped early, the actors still go down; the store is closed by a second call, or with the last handle.
     pub async fn shutdown(&self, deadline: Duration) -> ShutdownReport {
         // Those fenced before are no news.
         lock(&self.world.fenced).clear();

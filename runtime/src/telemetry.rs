@@ -23,7 +23,7 @@ pub const INCARNATIONS_ENDED: &str = "greenroom_incarnations_ended_total";
 pub const RESTARTS: &str = "greenroom_restarts_total";
 /// Dead letters, by `reason`.
 pub const DEAD_LETTERS: &str = "greenroom_dead_letters_total";
-/// Places in the tree.
+/// Places in the tree; set by [`Runtime::measure`](crate::Runtime::measure).
 pub const ACTORS: &str = "greenroom_actors";
 /// Messages waiting in all mailboxes, by `actor_type`; set by [`Runtime::measure`](crate::Runtime::measure).
 pub const MAILBOX_WAITING: &str = "greenroom_mailbox_waiting";

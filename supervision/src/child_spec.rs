@@ -12,7 +12,7 @@ pub struct ChildSpec {
     pub(crate) restart: Restart,
     pub(crate) shutdown: Shutdown,
     pub(crate) backoff: Option<Backoff>,
-    /// Complaints about a supervisor below, so that all are heard at once.
+    /// The spec again, if a supervisor lives here: for its complaints, and to know that there are places below.
     pub(crate) below: Option<Box<Supervisor>>,
 }
 

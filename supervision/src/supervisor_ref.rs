@@ -112,10 +112,9 @@ impl SupervisorRef {
     ///
     /// # Errors
     ///
-    /// [`ResolveError`]: nobody lives there, or another type does.
+    /// [`ResolveError`]: the name is no path, nobody lives there, or another type does.
     pub fn actor<A: Actor>(&self, name: &str) -> Result<ActorRef<A>, ResolveError> {
-        let path = ActorPath::parse(&format!("{}/{name}", self.path()));
-        let path = path.map_err(|_| ResolveError::Nobody { path: self.path().clone() })?;
+        let path = ActorPath::parse(&format!("{}/{name}", self.path()))?;
         self.runtime.resolve(&Address::new(path))
     }
 

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use greenroom::testing::{Fault, FaultyStore};
 use greenroom::{
-    Actor, ActorPath, ActorRef, ActorSpec, AskError, Batch, BatchOutcome, Context, Durable, DurableMessage,
-    ExitReason, Failure, FailureClass, Handler, MemoryStore, Message, Overflow, Runtime, RuntimeConfig,
-    RuntimeEvent, Scan, SnapshotPolicy, SpawnError, Store, StoreError, StorePromise, TellError, inbox,
+    Actor, ActorRef, ActorSpec, AskError, Context, Durable, DurableMessage, ExitReason, Failure,
+    FailureClass, Handler, MemoryStore, Message, Overflow, Runtime, RuntimeConfig, RuntimeEvent,
+    SnapshotPolicy, SpawnError, TellError, inbox,
 };
 use serde::{Deserialize, Serialize};
 
@@ -98,24 +98,6 @@ impl Handler<Work> for Ledger {
             }
         }
         Ok(self.total)
-    }
-}
-
-/// The runtime's half of a store that the test keeps a hand on.
-struct Shared(Arc<FaultyStore<MemoryStore>>);
-
-impl Store for Shared {
-    fn commit(&self, group: &[Batch]) -> Result<Vec<BatchOutcome>, StoreError> {
-        self.0.commit(group)
-    }
-    fn scan(&self, actor: &ActorPath) -> Result<Scan, StoreError> {
-        self.0.scan(actor)
-    }
-    fn actors(&self) -> Result<Vec<ActorPath>, StoreError> {
-        self.0.actors()
-    }
-    fn promise(&self) -> StorePromise {
-        self.0.promise()
     }
 }
 
@@ -276,7 +258,7 @@ async fn a_killed_handler_leaves_its_message_in_place_for_the_next_life() {
 #[tokio::test(start_paused = true)]
 async fn neither_reply_nor_held_sends_leave_before_the_state_is_stored() {
     let store = Arc::new(FaultyStore::new(MemoryStore::new()));
-    let runtime = Runtime::builder().store(Shared(store.clone())).start().await.unwrap();
+    let runtime = Runtime::builder().store(store.clone()).start().await.unwrap();
     let target = Board::default();
     let bystander = runtime.spawn::<Probe>("bystander", target.clone()).await.unwrap();
     let tools = Tools { bystander: Some(bystander.clone()), ..Tools::default() };
@@ -336,7 +318,7 @@ async fn the_state_outlives_the_runtime() {
 #[tokio::test(start_paused = true)]
 async fn a_store_that_fails_is_told_and_later_messages_come_back() {
     let store = Arc::new(FaultyStore::new(MemoryStore::new()));
-    let runtime = Runtime::builder().store(Shared(store.clone())).start().await.unwrap();
+    let runtime = Runtime::builder().store(store.clone()).start().await.unwrap();
     let ledger = runtime.spawn_spec(ledger(&Tools::default())).await.unwrap();
     ledger.ask(add(5)).await.unwrap();
     let mut events = runtime.events();

@@ -5,6 +5,7 @@ mod durable;
 mod embedding;
 mod failures;
 mod fence;
+mod handoff;
 mod ordering;
 mod overflow;
 mod properties;

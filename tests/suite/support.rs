@@ -48,7 +48,7 @@ pub(crate) fn path(text: &str) -> ActorPath {
 
 /// A promise that is broken fails its test instead of hanging it.
 #[expect(clippy::disallowed_methods, reason = "a watchdog, not a wait: no test depends on its length")]
-async fn soon<F: Future>(event: F) -> F::Output {
+pub(crate) async fn soon<F: Future>(event: F) -> F::Output {
     tokio::time::timeout(secs(60), event).await.expect("the event that the test waits for")
 }
 

@@ -20,6 +20,9 @@ use crate::store::{Batch, CommitError, Record, Snapshot, StoreError, StoreHandle
 /// The state is the actor itself, by serde; what does not belong in it is `#[serde(skip)]` and made anew in
 /// [`resume`](Durable::resume). With the default [`SnapshotPolicy`] the state is on disk before the reply, and the
 /// sends of the handler, leave.
+///
+/// The state outlives its place: whoever is put at the same path later, under the same [`NAME`](Durable::NAME), starts
+/// from it. There is no way yet to delete it.
 pub trait Durable: Actor + Serialize + DeserializeOwned + Sync {
     /// The stable name of the state, at most 255 bytes. Never reuse one for another state.
     const NAME: &'static str;

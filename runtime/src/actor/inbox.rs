@@ -13,9 +13,6 @@ use crate::message::{Envelope, Message, Verdict, message_name};
 
 /// The kind of message a mailbox holds. Made by [`Open`] or [`inbox!`](crate::inbox!), not by hand.
 pub trait Inbox<A: Actor>: Parcel {
-    /// The messages it takes, by name; empty for [`Open`], which takes any.
-    const MESSAGES: &'static [fn() -> &'static str];
-
     /// Delivers the message.
     #[doc(hidden)]
     fn run(self, actor: &mut A, cx: &mut Context<'_, A>) -> impl Future<Output = Verdict> + Send;
@@ -69,8 +66,6 @@ impl<A: Actor> Parcel for Open<A> {
 }
 
 impl<A: Actor> Inbox<A> for Open<A> {
-    const MESSAGES: &'static [fn() -> &'static str] = &[];
-
     async fn run(self, actor: &mut A, cx: &mut Context<'_, A>) -> Verdict {
         self.0.run(actor, cx).await
     }
@@ -206,7 +201,8 @@ const fn same(a: &[u8], b: &[u8]) -> bool {
     true
 }
 
-/// Declares what an actor's mailbox takes, as an enum: no allocation per message, and a list for docs and metrics.
+/// Declares what an actor's mailbox takes, as an enum: no allocation per message, and
+/// a message that is not listed does not compile.
 ///
 /// ```
 /// use greenroom_runtime::{Actor, Context, Failure, Handler, Message, inbox};
@@ -283,7 +279,6 @@ macro_rules! inbox {
             }
         })+
         impl $crate::Inbox<$actor> for $name {
-            const MESSAGES: &'static [fn() -> &'static str] = &[$($crate::message_name::<$message>),+];
             async fn run(self, actor: &mut $actor, cx: &mut $crate::Context<'_, $actor>) -> $crate::Verdict {
                 match self { $(Self::$message(envelope) => envelope.run(actor, cx).await),+ }
             }
@@ -310,4 +305,102 @@ pub fn again_from_bytes<M: DurableMessage>(envelope: &Envelope<M>) -> Option<Env
         rmp_serde::from_slice(&bytes).ok()
     })?;
     Some(envelope.twin(again))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::message::Failure;
+
+    struct Desk;
+
+    #[derive(Serialize, Deserialize)]
+    struct NewTicket {
+        text: String,
+        priority: u8,
+    }
+
+    #[derive(Serialize, Deserialize)]
+    struct Count;
+
+    impl Message for NewTicket {
+        type Reply = u64;
+        const NAME: Option<&'static str> = Some("new-ticket");
+        const VERSION: u16 = 2;
+    }
+    impl DurableMessage for NewTicket {
+        fn upgrade(version: u16, bytes: &[u8]) -> Result<Self, DecodeError> {
+            if version != 1 {
+                return Err(DecodeError::UnknownVersion {
+                    name: "new-ticket",
+                    stored: version,
+                    known: Self::VERSION,
+                });
+            }
+            // Version 1 was the text alone.
+            Ok(NewTicket { text: rmp_serde::from_slice(bytes)?, priority: 0 })
+        }
+    }
+    impl Message for Count {
+        type Reply = u64;
+        const NAME: Option<&'static str> = Some("count");
+    }
+    impl DurableMessage for Count {}
+
+    crate::inbox!(durable DeskInbox for Desk: NewTicket, Count);
+
+    impl Actor for Desk {
+        type Args = ();
+        type Inbox = DeskInbox;
+        async fn start(_: &()) -> Result<Self, Failure> {
+            Ok(Desk)
+        }
+    }
+    impl Handler<NewTicket> for Desk {
+        async fn handle(&mut self, m: NewTicket, _: &mut Context<'_, Self>) -> Result<u64, Failure> {
+            Ok(m.text.len() as u64)
+        }
+    }
+    impl Handler<Count> for Desk {
+        async fn handle(&mut self, _: Count, _: &mut Context<'_, Self>) -> Result<u64, Failure> {
+            Ok(0)
+        }
+    }
+
+    fn decoded(name: &str, version: u16, bytes: &[u8]) -> Result<NewTicket, DecodeError> {
+        DeskInbox::decode(name, version, bytes).map(|inbox| match inbox {
+            DeskInbox::NewTicket(envelope) => envelope.message,
+            DeskInbox::Count(_) => panic!("another message came back"),
+        })
+    }
+
+    #[test]
+    fn a_stored_message_comes_back_as_it_was() {
+        let ticket = NewTicket { text: "my lamp is dark".into(), priority: 3 };
+        let bytes = DeskInbox::NewTicket(Envelope::told(ticket)).encode().unwrap();
+
+        let ticket = decoded("new-ticket", 2, &bytes).unwrap();
+
+        assert_eq!((&*ticket.text, ticket.priority), ("my lamp is dark", 3));
+        assert_eq!(DeskInbox::KNOWN, [("new-ticket", 2), ("count", 1)]);
+    }
+
+    #[test]
+    fn an_older_stored_message_is_upgraded_and_an_unknown_one_names_both_versions() {
+        let old = rmp_serde::to_vec_named("my lamp is dark").unwrap();
+
+        assert_eq!(decoded("new-ticket", 1, &old).unwrap().text, "my lamp is dark");
+        let errors = [decoded("new-ticket", 9, &old), decoded("count", 9, &old), decoded("gone", 1, &old)];
+        let texts = errors.map(|decoded| decoded.map(drop).unwrap_err().to_string());
+        assert_eq!(
+            texts,
+            [
+                "the message `new-ticket` is stored as version 9, this program knows version 2",
+                "the message `count` is stored as version 9, this program knows version 1",
+                "this inbox takes no message `gone` (version 1)",
+            ]
+        );
+    }
 }

@@ -70,7 +70,7 @@ impl<A: Actor> ActorSpec<A> {
     }
 
     /// How often a message comes again after the handler fell over it, if its type allows
-    /// ([`Message::again`](crate::Message::again)). Default: 3.
+    /// ([`Message::again`](crate::Message::again)) or its inbox is durable. Default: 3.
     pub fn redeliveries(mut self, times: u32) -> Self {
         self.settings.redeliveries = times;
         self

@@ -15,7 +15,7 @@ use crate::address::tell::{Put, Refusal, Ring, TellError, put, put_in_line};
 use crate::address::{ActorPath, ActorRef};
 use crate::message::envelope::Envelope;
 use crate::message::reply::{AnyReply, ReplySlot};
-use crate::message::{Failure, Message, NoReply, message_name};
+use crate::message::{Chain, Failure, Message, NoReply, message_name};
 use crate::store::StoreError;
 
 /// Why an ask got no answer.
@@ -69,7 +69,8 @@ pub enum AskError<M> {
         #[source]
         failure: Failure,
     },
-    /// The actor was stopped, or its place deleted, before it answered. The handler may have run in part.
+    /// The actor was stopped, or its place deleted, before it answered. The handler may have run in part,
+    /// or in full.
     #[error("{to} was stopped before it answered")]
     Stopped {
         /// Who was stopped.
@@ -96,7 +97,8 @@ pub enum AskError<M> {
         /// Who was asked.
         to: ActorPath,
     },
-    /// The actor could not make its state durable, so nothing happened.
+    /// The actor's state could not be stored. No reply and no held send left; whether the state was kept shows only when
+    /// the store is opened again: repeat only what may happen twice.
     #[error("{to} could not store its state")]
     StoreUnavailable {
         /// Who was asked.
@@ -142,7 +144,7 @@ impl<M> AskError<M> {
 impl<M> From<AskError<M>> for Failure {
     /// A neighbour that gives no answer is no bug of ours: `External`.
     fn from(error: AskError<M>) -> Self {
-        Failure::external(error.to_string())
+        Failure::external(Chain(&error).to_string())
     }
 }
 

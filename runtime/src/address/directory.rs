@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::actor::Actor;
-use crate::address::{ActorPath, ActorRef};
+use crate::address::{ActorPath, ActorRef, PathError};
 use crate::cell::{Cell, Place, Seat};
 use crate::runtime::SpawnError;
 use crate::sync::lock;
@@ -127,6 +127,9 @@ impl<'de, A> Deserialize<'de> for Address<A> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResolveError {
+    /// The name is no path.
+    #[error(transparent)]
+    Path(#[from] PathError),
     /// Nobody lives there now.
     #[error("nobody lives at {path}")]
     Nobody {

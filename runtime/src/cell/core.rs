@@ -13,7 +13,7 @@ use crate::cell::{Incarnation, LaunchError, LifeEvent, LifeState};
 use crate::events::RuntimeEvent;
 use crate::mailbox::DeadLetterReason;
 use crate::mailbox::lanes::{ControlLane, Raised};
-use crate::message::Head;
+use crate::message::{Chain, Head};
 use crate::sync::lock;
 use crate::telemetry::TypeMetrics;
 use crate::world::World;
@@ -282,19 +282,4 @@ fn ended_in(life: &Life, incarnation: Incarnation) -> Option<ExitReason> {
     let known = life.exits.iter().find(|(who, ..)| *who == incarnation).map(|(_, _, why)| why.clone());
     // Forgotten, because many lives came after it.
     Some(known.unwrap_or(ExitReason::Killed { phase: ExitPhase::Idle }))
-}
-
-/// An error with its causes in one line.
-struct Chain<'a>(&'a dyn std::error::Error);
-
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = self.0.source();
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
-    }
 }

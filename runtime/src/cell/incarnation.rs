@@ -305,7 +305,7 @@ impl<A: Actor> Life<A> {
         true
     }
 
-    /// The state could not be stored: nothing of this message happened.
+    /// The state could not be stored: nothing left, and whether it was kept shows when the store is opened again.
     async fn unstored(&mut self, head: &Head, error: CommitError) -> After {
         let cell = self.cell.clone();
         let cause = match error {

@@ -16,9 +16,8 @@ use crate::cell::ractor_bridge::{Knock, launch_shell};
 use crate::cell::{CellCore, ChildExit, InHand, Incarnation, LaunchError, Link, Place, PlaceSpec, Seat};
 use crate::mailbox::StopToken;
 use crate::mailbox::lanes::{ControlLane, Raised};
-use crate::message::envelope::panic_text;
 use crate::runtime::{Runtime, SpawnError};
-use crate::sync::lock;
+use crate::sync::{lock, panic_text};
 
 /// What an overseer does next.
 #[derive(Clone, Debug)]
@@ -280,7 +279,7 @@ impl<O: Overseer> OverseerRef<O> {
     /// # Errors
     ///
     /// The message comes back when no incarnation runs.
-    pub fn post_unbounded(&self, message: O::Message) -> Result<(), O::Message> {
+    pub(crate) fn post_unbounded(&self, message: O::Message) -> Result<(), O::Message> {
         let knock = lock(&self.cell.knock).clone();
         match knock {
             Some(knock) => knock.post_unbounded(message),

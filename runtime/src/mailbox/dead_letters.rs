@@ -33,11 +33,11 @@ pub enum DeadLetterReason {
     /// A full mailbox shed it.
     #[error("a full mailbox shed it")]
     Shed,
-    /// The place was deleted while it waited.
-    #[error("its place was deleted while it waited")]
+    /// The place was deleted, or laid aside for now, while it waited.
+    #[error("its place was deleted, or laid aside for now, while it waited")]
     Gone,
-    /// The state after it could not be stored.
-    #[error("the state after it could not be stored")]
+    /// The state after it could not be stored, or its handler was cut in the middle of that.
+    #[error("the state after it may not be stored")]
     Unstored,
     /// The sending incarnation was replaced before the message left.
     #[error("the incarnation that sent it was replaced")]

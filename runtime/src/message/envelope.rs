@@ -11,6 +11,7 @@ use crate::address::ActorPath;
 use crate::message::reply::{ErasedReply, ReplyPort};
 use crate::message::{Failure, Message, message_name};
 use crate::store::CommitError;
+use crate::sync::panic_text;
 
 /// The number of a message: rising in the order in which its receiver accepted them, unique within the receiver.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -196,17 +197,6 @@ impl<M: Message> Parcel for Envelope<M> {
 pub(crate) fn caught<F: Future>(mut future: Pin<&mut F>) -> impl Future<Output = Result<F::Output, String>> {
     poll_fn(move |context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
         Ok(poll) => poll.map(Ok),
-        Err(payload) => Poll::Ready(Err(panic_text(&*payload))),
+        Err(payload) => Poll::Ready(Err(panic_text(&*payload).to_owned())),
     })
-}
-
-/// What a panic said.
-pub(crate) fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
-    if let Some(text) = payload.downcast_ref::<&str>() {
-        (*text).to_owned()
-    } else if let Some(text) = payload.downcast_ref::<String>() {
-        text.clone()
-    } else {
-        "a panic without a text".to_owned()
-    }
 }

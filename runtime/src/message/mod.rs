@@ -1,10 +1,12 @@
 //! What travels: messages, their envelope, the reply, and the failure a handler answers with.
 
+mod chain;
 pub(crate) mod envelope;
 mod failure;
 pub(crate) mod reply;
 
 use crate::address::PathError;
+pub use chain::Chain;
 pub use envelope::{Envelope, Head, MessageId, Verdict};
 pub use failure::{Failure, FailureClass};
 pub use reply::{NoReply, ReplyPort};
@@ -33,8 +35,10 @@ pub trait Message: Send + Sized + 'static {
     /// Raised whenever the stored form changes; see [`DurableMessage::upgrade`](crate::DurableMessage::upgrade).
     const VERSION: u16 = 1;
 
-    /// What a further delivery gets when the handler fell over this one. `None` (the default): it is not
-    /// redelivered, its asker gets [`NoReply::ActorFailed`]. Called once before each delivery, so keep it cheap.
+    /// The copy that a further delivery gets when the handler falls over this one. `None` (the default): no further
+    /// delivery, and the asker gets [`NoReply::ActorFailed`]; but a durable inbox (`inbox!(durable …)`) then makes the copy
+    /// from the stored form, so its messages come again unless [`ActorSpec::redeliveries`](crate::ActorSpec::redeliveries)
+    /// is 0. Called before each delivery that may be followed by another; keep it cheap.
     fn again(&self) -> Option<Self> {
         None
     }

@@ -32,7 +32,7 @@ pub enum NoReply {
     /// The handler failed for another reason. The class says whether to try again.
     #[error("the handler failed")]
     Failed(#[source] Failure),
-    /// The actor was stopped before it could answer. The handler may have run in part.
+    /// The actor was stopped before it could answer. The handler may have run in part, or in full.
     #[error("the actor was stopped before it could answer")]
     Stopped,
     /// The message was shed by the overflow policy of a full mailbox. The handler did not run.
@@ -44,7 +44,8 @@ pub enum NoReply {
     /// Whoever held the reply port let it go unanswered.
     #[error("the reply port was dropped unanswered")]
     Dropped,
-    /// The state could not be made durable, so nothing happened. Retry once the store works again.
+    /// The state could not be stored. No reply and no held send left; whether the state was kept shows only when the store
+    /// is opened again: repeat only what may happen twice.
     #[error("the state could not be stored")]
     StoreUnavailable(#[source] StoreError),
 }

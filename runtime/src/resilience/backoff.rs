@@ -32,9 +32,14 @@ impl Backoff {
     pub fn delay(&self, attempt: u32, luck: f64) -> Duration {
         let doubled = 2_u32.checked_pow(attempt).and_then(|factor| self.first.checked_mul(factor));
         let base = doubled.unwrap_or(self.max).min(self.max);
-        let stretch = 1.0 + self.jitter.clamp(0.0, 1.0) * luck.clamp(0.0, 1.0);
-        base.mul_f64(stretch)
+        let stretch = 1.0 + share(self.jitter) * share(luck);
+        Duration::try_from_secs_f64(base.as_secs_f64() * stretch).unwrap_or(Duration::MAX)
     }
+}
+
+/// `of`, brought into [0, 1]; no number at all counts as 0.
+fn share(of: f64) -> f64 {
+    if of.is_nan() { 0.0 } else { of.clamp(0.0, 1.0) }
 }
 
 #[cfg(test)]
@@ -51,12 +56,21 @@ mod tests {
     }
 
     #[test]
+    fn luck_that_is_no_number_and_the_longest_wait_of_all_are_borne() {
+        let endless =
+            Backoff { first: Duration::MAX, max: Duration::MAX, jitter: f64::NAN, ..Backoff::default() };
+
+        assert_eq!(Backoff::default().delay(0, f64::NAN), Duration::from_millis(100));
+        assert!(endless.delay(9, 1.0) >= Duration::from_secs(u64::from(u32::MAX)));
+    }
+
+    #[test]
     fn jitter_only_adds_and_stays_in_its_share() {
         fn property(attempt: u32, luck: f64) -> bool {
             let backoff = Backoff::default();
             let plain = Backoff { jitter: 0.0, ..backoff }.delay(attempt, 0.0);
             let wait = backoff.delay(attempt, luck);
-            plain <= wait && wait <= plain.mul_f64(1.2 + 1e-9)
+            plain.mul_f64(1.0 - 1e-6) <= wait && wait <= plain.mul_f64(1.2 + 1e-6)
         }
         quickcheck::quickcheck(property as fn(u32, f64) -> bool);
     }

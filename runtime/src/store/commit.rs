@@ -1,6 +1,7 @@
 //! The one writing verb of the store, and the contract of whoever carries it out.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::{Damage, StoreError};
 use crate::address::{ActorPath, Epoch};
@@ -49,6 +50,22 @@ pub trait Store: Send + Sync + 'static {
 
     /// What an acknowledged commit survives here.
     fn promise(&self) -> StorePromise;
+}
+
+/// A store that is shared: a test keeps one `Arc` of it and gives another to the runtime.
+impl<S: Store + ?Sized> Store for Arc<S> {
+    fn commit(&self, group: &[Batch]) -> Result<Vec<BatchOutcome>, StoreError> {
+        (**self).commit(group)
+    }
+    fn scan(&self, actor: &ActorPath) -> Result<Scan, StoreError> {
+        (**self).scan(actor)
+    }
+    fn actors(&self) -> Result<Vec<ActorPath>, StoreError> {
+        (**self).actors()
+    }
+    fn promise(&self) -> StorePromise {
+        (**self).promise()
+    }
 }
 
 const _STAYS_OBJECT_SAFE: fn(&dyn Store) = |_| ();

@@ -1,6 +1,5 @@
 //! Why a store did not do what it was asked.
 
-use std::any::Any;
 use std::error::Error;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,6 +8,7 @@ use std::sync::Arc;
 
 use super::CommitSeq;
 use crate::address::ActorPath;
+use crate::sync::panic_text;
 
 /// What lies below a [`StoreError`], shared because one failed flush answers many waiters.
 pub type Cause = Arc<dyn Error + Send + Sync + 'static>;
@@ -150,9 +150,4 @@ pub(crate) fn catching<T>(call: impl FnOnce() -> Result<T, StoreError>) -> Resul
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
         Err(StoreError::Failed { reason: format!("the engine panicked: {}", panic_text(&*panic)) })
     })
-}
-
-pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a text")
 }

@@ -11,11 +11,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::commit_marker::CommitMarker;
-use super::error::{catching, panic_text};
+use super::error::catching;
 use super::layout::{self, Engine, Entries, Writes};
 use super::store_folder::StoreFolder;
 use super::{Batch, BatchOutcome, Cause, Scan, Store, StoreError, StorePromise};
 use crate::address::ActorPath;
+use crate::sync::panic_text;
 
 /// Memory for pages that were read, in bytes.
 const CACHE_BYTES_MAX: u64 = 64 << 20;
