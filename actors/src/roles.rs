@@ -57,24 +57,26 @@ impl<T: HandoffPayload> Roles<T> {
     /// Dropped early, the taker may have accepted: offer it again, with the same id.
     pub async fn offer(self, handoff: Handoff<T>) -> HandoffOutcome<T> {
         let asked_for = handoff.to.clone();
-        let picked = self.pick(&asked_for).or_else(|| match &handoff.fallback {
+        let fallback = match &handoff.fallback {
             Fallback::Return => None,
-            Fallback::Next(role) => self.pick(role),
-        });
-        let Some(Pick { member, role }) = picked else {
-            return HandoffOutcome::Failed { handoff, failure: HandoffFailure::NobodyUp(asked_for) };
+            Fallback::Next(role) => Some(role.clone()),
         };
-        let by = member.path().clone();
-        let mut offered = handoff.clone();
-        offered.rerouted |= role != asked_for;
-        offered.to = role.clone();
-        match member.ask(offered, Some(handoff.deadline)).await {
-            Ok(Decision::Accepted) => {
-                HandoffOutcome::Accepted { id: handoff.id, by, rerouted: role != asked_for, role }
-            }
-            Ok(Decision::Refused { reason }) => HandoffOutcome::Refused { handoff, by, reason },
-            Err(error) => HandoffOutcome::Failed { handoff, failure: failure(by, &error) },
+        for role in std::iter::once(asked_for.clone()).chain(fallback) {
+            let Some(Pick { member, .. }) = self.pick(&role) else { continue };
+            let by = member.path().clone();
+            let rerouted = role != asked_for;
+            let mut offered = handoff.clone();
+            offered.rerouted |= rerouted;
+            offered.to = role.clone();
+            return match member.ask(offered, Some(handoff.deadline)).await {
+                Ok(Decision::Accepted) => HandoffOutcome::Accepted { id: handoff.id, by, rerouted, role },
+                Ok(Decision::Refused { reason }) => HandoffOutcome::Refused { handoff, by, reason },
+                // It went down between the look and the offer, which did not arrive: the next role may take it.
+                Err(AskError::NotDelivered(_)) => continue,
+                Err(error) => HandoffOutcome::Failed { handoff, failure: failure(by, &error) },
+            };
         }
+        HandoffOutcome::Failed { handoff, failure: HandoffFailure::NobodyUp(asked_for) }
     }
 }
 

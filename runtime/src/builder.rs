@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use metrics::Recorder;
 use tokio::sync::broadcast;
+use tokio::task::JoinSet;
 
 use crate::address::ActorPath;
 use crate::address::directory::Directory;
@@ -77,6 +78,10 @@ impl Builder {
             Some((handle, writer)) => (Some(handle), Some(writer)),
             None => (None, None),
         };
+        let mut writers = JoinSet::new();
+        if let Some(writer) = writer {
+            writers.spawn(writer);
+        }
         let world = Arc::new(World {
             clock: Clock::default(),
             directory: Directory::default(),
@@ -89,15 +94,12 @@ impl Builder {
             luck: AtomicU64::new(self.seed),
             resources: self.resources,
             tasks: Mutex::default(),
-            writer: Mutex::default(),
+            writer: tokio::sync::Mutex::new(writers),
             store_failed: OnceLock::new(),
             fenced: Mutex::default(),
             root: Mutex::default(),
             config: self.config,
         });
-        if let Some(writer) = writer {
-            lock(&world.writer).spawn(writer);
-        }
         // The root is not in the directory; its path only shows in logs.
         let path = ActorPath::parse("root").map_err(SpawnError::Path)?;
         let (root, incarnation) = OverseerRef::<Root>::root(&world, path, Root::new).await?;

@@ -27,6 +27,12 @@ impl Clock {
         Instant::now()
     }
 
+    /// The instant `delay` from now; a delay too long for the clock counts as thirty years.
+    pub fn after(&self, delay: Duration) -> Instant {
+        let now = self.now();
+        now.checked_add(delay).unwrap_or_else(|| now + Duration::from_secs(30 * 365 * 24 * 3_600))
+    }
+
     /// Time since the runtime was started.
     pub fn elapsed(&self) -> Duration {
         self.now() - self.origin

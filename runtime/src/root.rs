@@ -38,7 +38,7 @@ impl Root {
     /// The paths of those that did not end in order.
     async fn stop_all(&mut self, within: Duration, cx: &OverseerContext) -> Vec<ActorPath> {
         let clock = cx.runtime().clock();
-        let deadline = clock.now() + within;
+        let deadline = clock.after(within);
         let mut late = Vec::new();
         while let Some(child) = self.children.pop() {
             let left = deadline.saturating_duration_since(clock.now());

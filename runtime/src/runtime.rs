@@ -116,7 +116,9 @@ impl Drop for Owner {
         }
         // The writer finishes what it has and ends with the last handle.
         drop(lock(&self.0.store).take());
-        lock(&self.0.writer).detach_all();
+        if let Ok(mut writer) = self.0.writer.try_lock() {
+            writer.detach_all();
+        }
     }
 }
 
@@ -341,20 +343,25 @@ impl Runtime {
     ///
     /// Dropped early, the actors still go down; the store is closed by a second call, or with the last handle.
     pub async fn shutdown(&self, deadline: Duration) -> ShutdownReport {
-        // Those fenced before are no news.
-        lock(&self.world.fenced).clear();
         let mut late = Vec::new();
-        if let Some(root) = self.world.root() {
+        // Whoever takes the root reports; a second call only waits for the store.
+        let root = lock(&self.world.root).take();
+        if let Some(root) = root {
+            // Those fenced before are no news.
+            lock(&self.world.fenced).clear();
             let (answer, stopped) = oneshot::channel();
             if root.post_unbounded(RootMessage::StopAll { within: deadline, answer }).is_ok() {
                 late = stopped.await.unwrap_or_default();
                 root.place().closed().await;
             }
+            // Nobody, unless the root itself fell: then these were killed with it.
+            for place in self.world.directory.all().into_iter().rev() {
+                late.push(place.path().clone());
+                place.close();
+            }
+            late.append(&mut lock(&self.world.fenced));
         }
-        drop(lock(&self.world.root).take());
         self.world.close_store(deadline.max(Duration::from_secs(1))).await;
-        // Those deeper down that had to be fenced.
-        late.append(&mut lock(&self.world.fenced));
         late.sort();
         late.dedup();
         ShutdownReport { late }

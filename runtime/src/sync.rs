@@ -14,3 +14,10 @@ pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> &str {
     let text = payload.downcast_ref::<&str>().copied();
     text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic without a text")
 }
+
+/// Drops an author's value; a panic in its `Drop` must not keep the runtime from going on.
+pub(crate) fn drop_quietly<T>(value: T) {
+    if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(value))).is_err() {
+        tracing::warn!(value = std::any::type_name::<T>(), "dropping an author's value panicked");
+    }
+}

@@ -38,7 +38,8 @@ pub(crate) struct World {
     pub(crate) resources: BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>,
     /// Tasks of the runtime itself; aborted with it.
     pub(crate) tasks: Mutex<JoinSet<()>>,
-    pub(crate) writer: Mutex<JoinSet<()>>,
+    /// The task of the store's writer; whoever closes the store waits for it here.
+    pub(crate) writer: tokio::sync::Mutex<JoinSet<()>>,
     pub(crate) store_failed: OnceLock<()>,
     /// Those that had to be fenced since the last look: a shutdown names them.
     pub(crate) fenced: Mutex<Vec<ActorPath>>,
@@ -97,11 +98,12 @@ impl World {
     pub(crate) async fn close_store(&self, limit: Duration) {
         drop(lock(&self.store).take());
         lock(&self.tasks).abort_all();
-        let mut writer = std::mem::take(&mut *lock(&self.writer));
-        let ended = self.clock.within(limit, async { while writer.join_next().await.is_some() {} }).await;
-        if ended.is_none() {
+        let ended = async {
+            let mut writer = self.writer.lock().await;
+            while writer.join_next().await.is_some() {}
+        };
+        if self.clock.within(limit, ended).await.is_none() {
             tracing::error!("the store is still writing; it is closed when it is done");
-            writer.detach_all();
         }
     }
 

@@ -9,6 +9,7 @@ mod handoff;
 mod ordering;
 mod overflow;
 mod properties;
+mod recovery;
 mod references;
 mod replies;
 mod rings;

@@ -67,16 +67,15 @@ impl<'c, A: Actor> Context<'c, A> {
 
     async fn store(&mut self, actor: &mut A) -> Result<(), CommitError> {
         if let (Some(durability), Some(journal)) = (&self.cell.durability, &mut self.journal) {
-            // From here until the answer of the store, a cut could not say whether the message was applied.
+            // No cut in the middle of a commit: it could not say whether the message was applied.
             self.control.shield(true);
-            let stored = if self.cell.mailbox.mark_settling(self.incarnation.0, true) {
+            let stored = if self.cell.core.is_current(self.incarnation) {
                 durability.after_message(self.cell, actor, journal).await
             } else {
                 // Fenced while it handled: the store would refuse it as well.
                 let (actor, stored) = (self.cell.core.path.clone(), self.cell.core.epoch());
                 Err(CommitError::Stale { actor, epoch: journal.epoch(), stored })
             };
-            self.cell.mailbox.mark_settling(self.incarnation.0, false);
             self.control.shield(false);
             stored?;
         }
@@ -84,13 +83,17 @@ impl<'c, A: Actor> Context<'c, A> {
     }
 
     fn release(&mut self) {
+        // Whatever happens from here on, the message is done: it must not run a second time.
+        self.cell.mailbox.settled(self.incarnation.0);
         let held = self.held.get_mut().unwrap_or_else(PoisonError::into_inner);
         let Some(held) = held.take() else { return };
         for send in held.sends {
             send.release(self.cell.core.is_current(self.incarnation));
         }
         for work in held.work {
-            self.scope.spawn(work);
+            if self.cell.core.is_current(self.incarnation) {
+                self.scope.spawn(work);
+            }
         }
     }
 
@@ -345,7 +348,7 @@ impl<'c, A: Actor> Context<'c, A> {
         let mail = self.own_mail();
         let clock = self.clock();
         let task = async move {
-            let mut due = clock.now() + period;
+            let mut due = clock.after(period);
             let mut last = None;
             loop {
                 clock.sleep_until(due).await;

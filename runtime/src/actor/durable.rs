@@ -8,8 +8,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::actor::Actor;
-use crate::cell::Cell;
 use crate::cell::place::BoxFuture;
+use crate::cell::{Cell, Incarnation};
 use crate::events::RuntimeEvent;
 use crate::message::Failure;
 use crate::runtime::SpawnError;
@@ -113,10 +113,13 @@ impl<A: Actor> Clone for Durability<A> {
 
 /// What one life knows of its stored state.
 pub(crate) struct Journal {
+    incarnation: Incarnation,
     epoch: crate::address::Epoch,
     seq: u64,
-    /// The newest stored bytes, so that an unchanged state costs no write.
-    stored: Vec<u8>,
+    /// The state after the last message that was handled: what a failure rolls back to.
+    last: Vec<u8>,
+    /// Whether `last` is newer than what is stored.
+    is_dirty: bool,
     scratch: Vec<u8>,
     /// Messages handled since.
     pending: u32,
@@ -126,6 +129,11 @@ impl Journal {
     /// The epoch with which this life writes.
     pub(crate) fn epoch(&self) -> crate::address::Epoch {
         self.epoch
+    }
+
+    /// The hook of a new life is done, and it is no message: the next one is the first.
+    pub(crate) fn count_from_here(&mut self) {
+        self.pending = 0;
     }
 }
 
@@ -157,7 +165,11 @@ impl<A: Durable> Durability<A> {
 
 impl<A: Actor> Durability<A> {
     /// The state of a new life: the newest that can be vouched for, or a fresh one.
-    pub(crate) async fn begin(&self, cell: &Arc<Cell<A>>) -> Result<(A, Journal), Failure> {
+    pub(crate) async fn begin(
+        &self,
+        cell: &Arc<Cell<A>>,
+        incarnation: Incarnation,
+    ) -> Result<(A, Journal), Failure> {
         let core = &cell.core;
         let store = store_of(cell)?;
         let before = core.epoch().0.saturating_sub(1);
@@ -165,20 +177,30 @@ impl<A: Actor> Durability<A> {
             Ok(claim) => claim,
             Err(error) => return Err(external(core, error)),
         };
+        // Before the author's code runs, which may take its time: the store is closed when its last handle is gone.
+        drop(store);
         core.set_epoch(claim.epoch);
         for damage in claim.damage {
             tracing::error!(actor = %core.path, %damage, "a stored record was refused; the one before is used");
             core.world.publish(RuntimeEvent::RecordDamaged { path: core.path.clone(), damage });
         }
-        let mut journal =
-            Journal { epoch: claim.epoch, seq: 0, stored: Vec::new(), scratch: Vec::new(), pending: 0 };
+        let mut journal = Journal {
+            incarnation,
+            epoch: claim.epoch,
+            seq: 0,
+            last: Vec::new(),
+            is_dirty: false,
+            scratch: Vec::new(),
+            pending: 0,
+        };
         let mut actor = match claim.snapshot {
             Some(snapshot) => {
                 let mut actor = (self.decode)(&snapshot).map_err(Failure::bug)?;
                 (self.resume)(&mut actor, &cell.args).await?;
                 journal.seq = snapshot.seq;
-                // A migrated state differs from the stored bytes, and is stored with the first message.
-                journal.stored = snapshot.state;
+                // A migrated state is stored at once, in its new form.
+                journal.is_dirty = snapshot.version != self.version;
+                journal.last = snapshot.state;
                 actor
             }
             None => A::start(&cell.args).await?,
@@ -187,10 +209,17 @@ impl<A: Actor> Durability<A> {
         Ok((actor, journal))
     }
 
-    /// The last stored state, in place of the one in memory.
-    pub(crate) async fn reload(&self, cell: &Arc<Cell<A>>) -> Result<(A, Journal), Failure> {
-        cell.core.set_epoch(cell.core.epoch().next());
-        self.begin(cell).await
+    /// The state of before the message that failed, in place of what its handler left.
+    pub(crate) async fn before(&self, cell: &Arc<Cell<A>>, journal: &Journal) -> Result<A, Failure> {
+        let snapshot = Snapshot {
+            type_name: self.name.to_owned(),
+            version: self.version,
+            seq: journal.seq,
+            state: journal.last.clone(),
+        };
+        let mut actor = (self.decode)(&snapshot).map_err(Failure::bug)?;
+        (self.resume)(&mut actor, &cell.args).await?;
+        Ok(actor)
     }
 
     /// Stores the state after one message, if it is its turn and it changed.
@@ -202,11 +231,24 @@ impl<A: Actor> Durability<A> {
     ) -> Result<(), CommitError> {
         journal.pending += 1;
         match self.policy {
-            SnapshotPolicy::EveryMessages(n) if journal.pending < n.max(1) => Ok(()),
+            SnapshotPolicy::EveryMessages(n) if journal.pending < n.max(1) => {
+                self.encode(cell, actor, journal)?;
+                journal.is_dirty |= journal.scratch != journal.last;
+                std::mem::swap(&mut journal.last, &mut journal.scratch);
+                Ok(())
+            }
             SnapshotPolicy::EveryMessages(_) | SnapshotPolicy::EveryMessage => {
                 self.flush(cell, actor, journal).await
             }
         }
+    }
+
+    fn encode(&self, cell: &Arc<Cell<A>>, actor: &A, journal: &mut Journal) -> Result<(), CommitError> {
+        journal.scratch.clear();
+        (self.encode)(actor, &mut journal.scratch).map_err(|error| {
+            let source: Arc<dyn std::error::Error + Send + Sync> = Arc::new(error);
+            CommitError::Store(StoreError::Encode { actor: cell.core.path.clone(), source })
+        })
     }
 
     /// Stores the state now, if it changed.
@@ -216,14 +258,10 @@ impl<A: Actor> Durability<A> {
         actor: &mut A,
         journal: &mut Journal,
     ) -> Result<(), CommitError> {
-        journal.scratch.clear();
-        (self.encode)(actor, &mut journal.scratch).map_err(|error| {
-            let source: Arc<dyn std::error::Error + Send + Sync> = Arc::new(error);
-            CommitError::Store(StoreError::Encode { actor: cell.core.path.clone(), source })
-        })?;
+        self.encode(cell, actor, journal)?;
         journal.pending = 0;
         // The first life writes even an empty state: from then on its place is known to the store.
-        if journal.seq > 0 && journal.scratch == journal.stored {
+        if journal.seq > 0 && !journal.is_dirty && journal.scratch == journal.last {
             return Ok(());
         }
         let store = cell.core.world.store().ok_or(CommitError::Store(StoreError::Closed))?;
@@ -238,9 +276,14 @@ impl<A: Actor> Durability<A> {
             epoch: journal.epoch,
             records: vec![Record::Snapshot(snapshot)],
         };
-        store.commit(batch).await?;
+        // From here until the answer of the store, nobody can say whether the message in hand was applied.
+        cell.mailbox.mark_settling(journal.incarnation.0, true);
+        let committed = store.commit(batch).await;
+        cell.mailbox.mark_settling(journal.incarnation.0, false);
+        committed?;
         journal.seq += 1;
-        std::mem::swap(&mut journal.stored, &mut journal.scratch);
+        journal.is_dirty = false;
+        std::mem::swap(&mut journal.last, &mut journal.scratch);
         Ok(())
     }
 }

@@ -202,7 +202,7 @@ where
         let cell = this.to.cell();
         let limit = this.limit.unwrap_or(cell.core.world.config.ask_deadline);
         if let Some(message) = this.message.take() {
-            let deadline = cell.core.world.clock.now() + limit;
+            let deadline = cell.core.world.clock.after(limit);
             let (slot, port) = ReplySlot::<M::Reply>::new(deadline);
             let mut asked = Asked { slot, _waiting: None };
             if with_running(|running| running.is_some()) {

@@ -260,6 +260,7 @@ where
         return Err((Refusal::Fenced, envelope));
     };
     cell.mailbox.fill(head, A::Inbox::wrap(envelope)).map(drop).map_err(|(queued, gate)| {
+        cell.mailbox.give_back();
         let envelope = queued.parcel.unwrap().expect("an inbox gives back what was wrapped into it");
         (Refusal::Gate(gate), envelope)
     })

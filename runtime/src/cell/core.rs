@@ -47,6 +47,8 @@ struct Life {
     started: Option<Incarnation>,
     exits: VecDeque<(Incarnation, Epoch, ExitReason)>,
     task: Option<Task>,
+    /// The place is being deleted: no life begins any more.
+    is_barred: bool,
 }
 
 impl CellCore {
@@ -73,6 +75,7 @@ impl CellCore {
                 occupant: None,
                 started: None,
                 exits: VecDeque::new(),
+                is_barred: false,
                 task: None,
             }),
             changed: Notify::new(),
@@ -108,8 +111,17 @@ impl CellCore {
         }
     }
 
-    pub(crate) fn task(&self) -> Option<Task> {
-        lock(&self.life).task.clone()
+    /// The task of `incarnation`, while it lives there.
+    pub(crate) fn task_of(&self, incarnation: Incarnation) -> Option<Task> {
+        let life = lock(&self.life);
+        if life.occupant == Some(incarnation) { life.task.clone() } else { None }
+    }
+
+    /// No life begins here any more; the one that there is, is returned.
+    pub(crate) fn bar(&self) -> Option<Incarnation> {
+        let mut life = lock(&self.life);
+        life.is_barred = true;
+        life.occupant
     }
 
     pub(crate) fn is_current(&self, incarnation: Incarnation) -> bool {
@@ -132,7 +144,7 @@ impl CellCore {
     /// Begins a new life: a fresh control lane, the next epoch, a new number.
     pub(crate) fn begin(&self) -> Result<(Incarnation, Arc<ControlLane>), LaunchError> {
         let mut life = lock(&self.life);
-        if life.state == LifeState::Closed {
+        if life.is_barred {
             return Err(LaunchError::Closed(self.path.clone()));
         }
         if life.occupant.is_some() {
@@ -209,10 +221,18 @@ impl CellCore {
         self.changed.notify_waiters();
     }
 
+    /// Raises `what` in whichever life there is.
     pub(crate) fn raise(&self, what: Raised) {
+        if let Some(incarnation) = self.occupant() {
+            self.raise_on(incarnation, what);
+        }
+    }
+
+    /// Raises `what` in that life; without effect once it has ended.
+    pub(crate) fn raise_on(&self, incarnation: Incarnation, what: Raised) {
         let control = {
             let mut life = lock(&self.life);
-            if life.occupant.is_none() {
+            if life.occupant != Some(incarnation) {
                 return;
             }
             match what {

@@ -18,6 +18,7 @@ use crate::message::envelope::{Parcel, Verdict, caught};
 use crate::message::reply::refusal;
 use crate::message::{Failure, FailureClass, Head, NoReply};
 use crate::store::{CommitError, StoreError};
+use crate::sync::drop_quietly;
 
 /// One life. Dropped before [`live`](Life::live) is through, it records a kill.
 pub(crate) struct Life<A: Actor> {
@@ -72,9 +73,10 @@ impl<A: Actor> Life<A> {
         let clock = cell.core.world.clock;
         let begin = async {
             let (mut actor, mut journal) = match &cell.durability {
-                Some(durability) => {
-                    durability.begin(&cell).await.map(|(actor, journal)| (actor, Some(journal)))?
-                }
+                Some(durability) => durability
+                    .begin(&cell, self.incarnation)
+                    .await
+                    .map(|(actor, journal)| (actor, Some(journal)))?,
                 None => (A::start(&cell.args).await?, None),
             };
             let head = Head::default();
@@ -82,6 +84,10 @@ impl<A: Actor> Life<A> {
             let mut cx = Context::new(&cell, self.incarnation, &self.control, scope, journal_of, &head);
             actor.started(&mut cx).await?;
             cx.settle(&mut actor).await.map_err(Failure::external)?;
+            drop(cx);
+            if let Some(journal) = &mut journal {
+                journal.count_from_here();
+            }
             Ok((actor, journal))
         };
         let served = {
@@ -124,6 +130,8 @@ impl<A: Actor> Life<A> {
             let Queued { head, parcel } = match cell.mailbox.next(self.incarnation.0) {
                 Next::Message(queued) => queued,
                 Next::Empty if self.control.raised() == Raised::Drain => break ExitReason::Normal,
+                // Deleted or laid aside while it ran: nothing comes any more, and waiting would be no wait.
+                Next::Empty if cell.mailbox.is_shut() => break ExitReason::Shutdown,
                 Next::Empty => {
                     self.wait_for_mail().await;
                     in_a_row = 0;
@@ -253,17 +261,26 @@ impl<A: Actor> Life<A> {
         failure: Failure,
     ) -> After {
         let cell = self.cell.clone();
+        if !cell.core.is_current(self.incarnation) {
+            return After::End(ExitReason::Unresponsive); // fenced: what it thinks of the message counts no more
+        }
         cell.core.metrics.failure(&cell.core.world.telemetry, failure.class());
         if let (Some(durability), Some(journal)) = (&cell.durability, journal) {
-            // The state of before the message: what the handler changed is thrown away with the state in memory.
+            // What the handler changed is thrown away with the state in memory.
             let phase = ExitPhase::Handle;
-            match caught(pin!(durability.reload(&cell))).await {
-                Ok(Ok((before, fresh))) => {
-                    drop_quietly(std::mem::replace(actor, before));
-                    *journal = fresh;
+            let before = {
+                let before = pin!(durability.before(&cell, journal));
+                let before = pin!(cell.core.world.clock.within(cell.settings.start_within, caught(before)));
+                self.serve(&mut self.running(), before, Raised::Kill).await
+            };
+            match before {
+                Some(Some(Ok(Ok(before)))) => drop_quietly(std::mem::replace(actor, before)),
+                Some(Some(Ok(Err(failure)))) => return After::End(ExitReason::Failed { phase, failure }),
+                Some(Some(Err(text))) => {
+                    return After::End(ExitReason::Panicked { phase, text: text.into() });
                 }
-                Ok(Err(failure)) => return After::End(ExitReason::Failed { phase, failure }),
-                Err(text) => return After::End(ExitReason::Panicked { phase, text: text.into() }),
+                Some(None) => return After::End(ExitReason::StartTimedOut),
+                None => return After::End(self.cut(phase)),
             }
             if failure.class() == FailureClass::External && self.retry(head).await {
                 return After::Next;
@@ -318,11 +335,13 @@ impl<A: Actor> Life<A> {
             asker.fail(NoReply::StoreUnavailable(cause.clone()));
         }
         self.done_with(head, DeadLetterReason::Unstored);
+        drop(cell.mailbox.take_hand(self.incarnation.0)); // reported: it must not come again
         // The state in memory is not the stored one any more, and the store is closed until the process opens it
         // anew: from here on this life only says no.
         loop {
             match self.control.raised() {
-                Raised::Nothing | Raised::Leave => {}
+                Raised::Nothing => {}
+                Raised::Leave => return After::End(ExitReason::Normal),
                 Raised::Drain | Raised::Stop => return After::End(ExitReason::Shutdown),
                 Raised::Kill => return After::End(ExitReason::Killed { phase: ExitPhase::Idle }),
             }
@@ -331,6 +350,7 @@ impl<A: Actor> Life<A> {
                     let answer = NoReply::StoreUnavailable(cause.clone());
                     cell.bury(queued, DeadLetterReason::Unstored, answer);
                 }
+                Next::Empty if cell.mailbox.is_shut() => return After::End(ExitReason::Shutdown),
                 Next::Empty => self.wait_for_mail().await,
                 Next::Fenced => return After::End(ExitReason::Unresponsive),
             }
@@ -378,12 +398,5 @@ impl<A: Actor> Drop for Life<A> {
             return self.finish(ExitReason::Panicked { phase, text });
         }
         self.finish(ExitReason::Killed { phase });
-    }
-}
-
-/// Drops an author's value; a panic in its `Drop` must not keep the incarnation from being recorded as ended.
-fn drop_quietly<T>(value: T) {
-    if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(value))).is_err() {
-        tracing::warn!("dropping an actor's state panicked");
     }
 }

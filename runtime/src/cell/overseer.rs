@@ -112,8 +112,8 @@ impl<O: Overseer> Seat for OverseerCell<O> {
     fn launch<'a>(self: Arc<Self>, under: &'a Link) -> BoxFuture<'a, Result<Incarnation, LaunchError>> {
         Box::pin(launch_shell(self, Some(under)))
     }
-    fn end(&self, incarnation: Incarnation, reason: ExitReason) {
-        self.core.ended(incarnation, &reason);
+    fn end(&self, incarnation: Incarnation, reason: ExitReason) -> bool {
+        self.core.ended(incarnation, &reason)
     }
     fn close(&self) {
         lock(&self.knock).take();

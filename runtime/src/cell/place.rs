@@ -90,9 +90,9 @@ pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub(crate) trait Seat: Send + Sync + 'static {
     fn core(&self) -> &Arc<CellCore>;
     fn launch<'a>(self: Arc<Self>, under: &'a Link) -> BoxFuture<'a, Result<Incarnation, LaunchError>>;
-    /// Ends an incarnation from outside: fences it and settles the message it had in hand. Without effect if it has
+    /// Ends an incarnation: fences it and settles the message it had in hand. `false`, and without effect, if it has
     /// ended already.
-    fn end(&self, incarnation: Incarnation, reason: ExitReason);
+    fn end(&self, incarnation: Incarnation, reason: ExitReason) -> bool;
     fn close(&self);
     fn shelve(&self);
     fn drain(&self);
@@ -179,7 +179,7 @@ impl Place {
         let incarnation = core.occupant()?;
         let ended = || core.wait_ended(incarnation);
         if patience != Some(Duration::ZERO) {
-            core.raise(Raised::Stop);
+            core.raise_on(incarnation, Raised::Stop);
             match patience {
                 None => return Some(ended().await),
                 Some(patience) => {
@@ -189,7 +189,7 @@ impl Place {
                 }
             }
         }
-        core.raise(Raised::Kill);
+        core.raise_on(incarnation, Raised::Kill);
         if let Some(reason) = clock.within(core.world.config.kill_grace, ended()).await {
             return Some(reason);
         }
@@ -201,11 +201,13 @@ impl Place {
     /// refused.
     fn fence(&self, incarnation: Incarnation) {
         let core = self.0.core();
+        let (task, epoch) = (core.task_of(incarnation), core.epoch());
+        if !self.0.end(incarnation, ExitReason::Unresponsive) {
+            return; // it came to its end by itself meanwhile
+        }
         tracing::error!(actor = %core.path, "an actor blocks its thread; it was fenced");
-        core.world.publish(RuntimeEvent::Unresponsive { path: core.path.clone(), epoch: core.epoch() });
+        core.world.publish(RuntimeEvent::Unresponsive { path: core.path.clone(), epoch });
         core.world.fenced(&core.path);
-        let task = core.task();
-        self.0.end(incarnation, ExitReason::Unresponsive);
         if let Some(task) = task {
             task.was_fenced();
         }
@@ -249,8 +251,8 @@ impl Place {
     fn close_alone(&self) {
         let core = self.0.core();
         core.world.directory.remove(&core.path, core.id);
-        if let Some(incarnation) = core.occupant() {
-            core.raise(Raised::Kill);
+        if let Some(incarnation) = core.bar() {
+            core.raise_on(incarnation, Raised::Kill);
             self.0.end(incarnation, ExitReason::Killed { phase: ExitPhase::Handle });
         }
         self.0.close();

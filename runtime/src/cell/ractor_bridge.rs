@@ -98,10 +98,8 @@ pub(crate) async fn launch_worker<A: Actor>(
     let (incarnation, control) = cell.core.begin()?;
     cell.mailbox.hand_to(incarnation.0);
     // A drain that did not come to its end, or came between two lives, is taken up by this one.
-    if cell.mailbox.is_draining() && cell.core.last_exit().is_none_or(|exit| !exit.is_normal()) {
+    if cell.mailbox.reopen(cell.core.last_exit().is_none_or(|exit| !exit.is_normal())) {
         control.raise(Raised::Drain);
-    } else {
-        cell.mailbox.reopen();
     }
     let life = Life::new(cell.clone(), incarnation, control);
     spawn(Worker::<A>(PhantomData), life, cell, incarnation, under).await.map(|_| incarnation)

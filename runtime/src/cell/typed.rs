@@ -12,7 +12,7 @@ use crate::mailbox::queue::{Gate, Hand, Mailbox, Queued};
 use crate::mailbox::{DeadLetterReason, MailboxSpec};
 use crate::message::envelope::Parcel;
 use crate::message::{Head, NoReply};
-use crate::sync::lock;
+use crate::sync::{drop_quietly, lock};
 
 /// What the spec of an actor says about its cell.
 #[derive(Clone, Copy, Debug)]
@@ -62,44 +62,46 @@ impl<A: Actor> Cell<A> {
             reply.fail(answer);
         }
         self.core.dead_letter(queued.head, reason);
+        drop_quietly(queued.parcel);
     }
 
-    /// The dead letter of a message that was in hand, and the word to its asker.
-    fn bury_hand(&self, hand: Hand<A::Inbox>, reason: DeadLetterReason, answer: NoReply) {
+    /// The dead letter of a message that was in hand, and the word to its asker. Returns what is left of it.
+    fn bury_hand(&self, hand: Hand<A::Inbox>, reason: DeadLetterReason, answer: NoReply) -> Option<A::Inbox> {
         if let Some(reply) = hand.reply {
             reply.fail(answer);
         }
         self.core.dead_letter(hand.head, reason);
+        hand.again
     }
 
-    /// What becomes of the message in hand when its incarnation ends: the table of DESIGN section 3.
-    fn settle_hand(&self, hand: Hand<A::Inbox>, reason: &ExitReason) {
-        let put_back = |hand: Hand<A::Inbox>, tries| match hand.again {
-            Some(again) => {
-                self.mailbox.put_back(again, Head { tries, ..hand.head });
-                None
-            }
-            None => Some(Hand { again: None, ..hand }),
-        };
+    /// What becomes of the message in hand when its incarnation ends: the table of DESIGN section 3. Returns what is
+    /// left to be dropped: author's code, so not before the end is recorded.
+    fn settle_hand(&self, hand: Hand<A::Inbox>, reason: &ExitReason) -> Option<A::Inbox> {
+        if hand.is_done {
+            return hand.again;
+        }
         if hand.settling {
             // Killed in the middle of its commit: run again it might be applied twice, so it is reported instead.
             return self.bury_hand(hand, DeadLetterReason::Unstored, NoReply::Stopped);
         }
-        let tries = hand.head.tries + 1;
-        match reason {
-            ExitReason::Panicked { .. } | ExitReason::Failed { .. } => {
-                if let Some(hand) = put_back(hand, tries) {
-                    let answer = NoReply::ActorFailed(reason.clone());
-                    self.bury_hand(hand, DeadLetterReason::Crashed(reason.clone()), answer);
-                }
-            }
-            _ => {
+        let has_failed = matches!(reason, ExitReason::Panicked { .. } | ExitReason::Failed { .. });
+        let comes_again = has_failed || self.core.is_durable;
+        match hand.again {
+            Some(again) if comes_again => {
                 // A stop is nobody's fault: the message of a durable actor keeps its place and its tries. After a
                 // kill it is counted, or a stuck message would come back for ever.
-                let tries = if matches!(reason, ExitReason::Shutdown) { hand.head.tries } else { tries };
-                let rest = if self.core.is_durable { put_back(hand, tries) } else { Some(hand) };
-                if let Some(hand) = rest {
-                    self.bury_hand(hand, DeadLetterReason::Cut, NoReply::Stopped);
+                let is_stop = matches!(reason, ExitReason::Shutdown);
+                let tries = hand.head.tries + u32::from(!is_stop);
+                self.mailbox.put_back(again, Head { tries, ..hand.head });
+                None
+            }
+            again => {
+                let hand = Hand { again, ..hand };
+                if has_failed {
+                    let answer = NoReply::ActorFailed(reason.clone());
+                    self.bury_hand(hand, DeadLetterReason::Crashed(reason.clone()), answer)
+                } else {
+                    self.bury_hand(hand, DeadLetterReason::Cut, NoReply::Stopped)
                 }
             }
         }
@@ -121,19 +123,22 @@ impl<A: Actor> Seat for Cell<A> {
         Box::pin(ractor_bridge::launch_worker(self, under))
     }
 
-    fn end(&self, incarnation: Incarnation, reason: ExitReason) {
-        // One at a time: a fence may meet the end by itself, and the later must not reach into the next life.
-        let _one = lock(&self.ending);
-        // The hand first: once the cell counts as vacant, the next life may begin to read.
-        let hand = self.mailbox.take_hand(incarnation.0);
-        if self.core.occupant() != Some(incarnation) {
-            return;
-        }
-        self.mailbox.hand_to(0);
-        if let Some(hand) = hand {
-            self.settle_hand(hand, &reason);
-        }
-        self.core.ended(incarnation, &reason);
+    fn end(&self, incarnation: Incarnation, reason: ExitReason) -> bool {
+        let left = {
+            // One at a time: a fence may meet the end by itself, and the later must not reach into the next life.
+            let _one = lock(&self.ending);
+            // The hand first: once the cell counts as vacant, the next life may begin to read.
+            let hand = self.mailbox.take_hand(incarnation.0);
+            if self.core.occupant() != Some(incarnation) {
+                return false;
+            }
+            self.mailbox.hand_to(0);
+            let left = hand.and_then(|hand| self.settle_hand(hand, &reason));
+            self.core.ended(incarnation, &reason);
+            left
+        };
+        drop_quietly(left);
+        true
     }
 
     fn close(&self) {

@@ -87,6 +87,8 @@ pub(crate) struct Hand<E> {
     pub(crate) again: Option<E>,
     /// Its commit has begun: nobody can say from outside whether it was applied.
     pub(crate) settling: bool,
+    /// It was handled, and stored where that is due.
+    pub(crate) is_done: bool,
 }
 
 pub(crate) enum Next<E> {
@@ -395,9 +397,16 @@ impl<E: Parcel> Mailbox<E> {
                 hand.head.copy_from(&queued.head);
                 hand.reply = reply;
                 hand.settling = false;
+                hand.is_done = false;
                 None
             }
-            hand => hand.replace(Hand { head: queued.head.clone(), reply, again: None, settling: false }),
+            hand => hand.replace(Hand {
+                head: queued.head.clone(),
+                reply,
+                again: None,
+                settling: false,
+                is_done: false,
+            }),
         }
     }
 
@@ -435,6 +444,21 @@ impl<E: Parcel> Mailbox<E> {
             hand.settling = settling;
         }
         mine
+    }
+
+    /// The message in hand is done: whatever ends its incarnation now, it does not come again.
+    pub(crate) fn settled(&self, reader: u64) {
+        let mut batch = lock(&self.batch);
+        if batch.reader == reader
+            && let Some(hand) = &mut batch.hand
+        {
+            hand.is_done = true;
+        }
+    }
+
+    /// Whether nothing new is taken for good, or until the next launch.
+    pub(crate) fn is_shut(&self) -> bool {
+        matches!(lock(&self.inbound).gate, Gate::Shelved | Gate::Closed)
     }
 
     /// The asker of the message in hand.
@@ -480,16 +504,16 @@ impl<E: Parcel> Mailbox<E> {
 
     // ---- the cell ----
 
-    /// Opens the gate again for the next life, unless the place was closed.
-    pub(crate) fn reopen(&self) {
+    /// Opens the gate for the next life, unless the place was closed, or is being drained and `drains_on`. Says whether
+    /// it drains on.
+    pub(crate) fn reopen(&self, drains_on: bool) -> bool {
         let mut inbound = lock(&self.inbound);
-        if inbound.gate != Gate::Closed {
-            inbound.gate = Gate::Open;
+        match inbound.gate {
+            Gate::Draining if drains_on => return true,
+            Gate::Open | Gate::Draining | Gate::Shelved => inbound.gate = Gate::Open,
+            Gate::Closed => {}
         }
-    }
-
-    pub(crate) fn is_draining(&self) -> bool {
-        lock(&self.inbound).gate == Gate::Draining
+        false
     }
 
     /// Refuses what comes from now on. Whoever stands in line is refused too.

@@ -11,7 +11,7 @@ use crate::address::ActorPath;
 use crate::message::reply::{ErasedReply, ReplyPort};
 use crate::message::{Failure, Message, message_name};
 use crate::store::CommitError;
-use crate::sync::panic_text;
+use crate::sync::{drop_quietly, panic_text};
 
 /// The number of a message: rising in the order in which its receiver accepted them, unique within the receiver.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -176,7 +176,7 @@ impl<M: Message> Envelope<M> {
             && !reply.is_nobody()
         {
             // Nobody may be waiting any more: then the value is dropped, as the asker was told in `ask`.
-            drop(reply.send(value));
+            drop_quietly(reply.send(value));
         }
         Verdict::Done
     }

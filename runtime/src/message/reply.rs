@@ -103,8 +103,15 @@ impl ErasedReply {
     }
     /// The typed port again; nobody's, if the type is another.
     pub(crate) fn typed<R: Send + 'static>(mut self) -> ReplyPort<R> {
-        let slot = self.0.take().and_then(|slot| slot.into_any().downcast::<ReplySlot<R>>().ok());
-        ReplyPort { slot }
+        let Some(slot) = self.0.take() else { return ReplyPort::nobody() };
+        match slot.clone().into_any().downcast::<ReplySlot<R>>() {
+            Ok(slot) => ReplyPort { slot: Some(slot) },
+            Err(_) => {
+                // The handler gave the port away as something it is not: the asker hears so at once.
+                slot.release();
+                ReplyPort::nobody()
+            }
+        }
     }
 }
 
