@@ -88,7 +88,8 @@ pub enum SnapshotPolicy {
     #[default]
     EveryMessage,
     /// After every n-th message, and at an orderly end. **A crash loses the effect of up to n - 1 messages whose
-    /// replies and sends have left already.** For state that can be rebuilt.
+    /// replies and sends have left already.** For state that can be rebuilt. A message that fails without a crash costs
+    /// only itself, as always.
     EveryMessages(u32),
 }
 
