@@ -308,6 +308,10 @@ pub fn again_from_bytes<M: DurableMessage>(envelope: &Envelope<M>) -> Option<Env
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::allow_attributes,
+    reason = "`inbox!` cannot expect a warning that only inboxes of one message give"
+)]
 mod tests {
     use serde::Deserialize;
 
