@@ -27,7 +27,7 @@ pub(crate) enum RootMessage {
         answer: oneshot::Sender<Result<Incarnation, LaunchError>>,
     },
     /// Stops what runs, the newest first, until `deadline`; then kills the rest.
-    StopAll { within: Duration, answer: oneshot::Sender<Vec<ActorPath>> },
+    StopAll { within: Duration, begun: oneshot::Sender<()>, answer: oneshot::Sender<Vec<ActorPath>> },
 }
 
 impl Root {
@@ -76,7 +76,8 @@ impl Overseer for Root {
                 drop(answer.send(launched));
                 Flow::Stay
             }
-            RootMessage::StopAll { within, answer } => {
+            RootMessage::StopAll { within, begun, answer } => {
+                let _unless_gone: Result<(), ()> = begun.send(());
                 let late = self.stop_all(within, cx).await;
                 drop(answer.send(late));
                 Flow::Leave(ExitReason::Shutdown)

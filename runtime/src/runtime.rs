@@ -350,13 +350,20 @@ impl Runtime {
             // Those fenced before are no news.
             lock(&self.world.fenced).clear();
             let (answer, stopped) = oneshot::channel();
-            if root.post_unbounded(RootMessage::StopAll { within: deadline, answer }).is_ok() {
+            let (begun, hears) = oneshot::channel();
+            let posted = root.post_unbounded(RootMessage::StopAll { within: deadline, begun, answer });
+            // The root may be next in line on a thread that a handler blocks: then it hears nothing.
+            let hears = posted.is_ok() && self.clock().within(deadline, hears).await.is_some();
+            if hears {
                 late = stopped.await.unwrap_or_default();
                 root.place().closed().await;
+            } else {
+                root.place().kill();
             }
-            // Nobody, unless the root itself fell: then these were killed with it.
+            // Nobody, unless the root itself fell or heard nothing: then its work is done here.
             for place in self.world.directory.all().into_iter().rev() {
                 late.push(place.path().clone());
+                place.bring_down(Some(Duration::ZERO)).await;
                 place.close();
             }
             late.append(&mut lock(&self.world.fenced));

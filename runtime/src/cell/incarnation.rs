@@ -48,6 +48,9 @@ impl<A: Actor> Life<A> {
         let reason = match self.start(&scope).await {
             Ok((actor, journal)) => {
                 self.cell.core.started(self.incarnation);
+                // The start has woken the supervisor, which tokio runs next on this very thread: a first message that
+                // blocks it would keep the supervisor from hearing anything.
+                tokio::task::yield_now().await;
                 self.run(actor, journal, &scope).await
             }
             Err(reason) => reason,
