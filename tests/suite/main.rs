@@ -11,6 +11,8 @@ mod overflow;
 mod properties;
 mod recovery;
 mod references;
+mod regressions;
+mod regressions_durable;
 mod replies;
 mod rings;
 mod shutdown;
