@@ -1,4 +1,4 @@
-//! What a review broke before the first release, each with its story. Every one of these failed once.
+//! What a review broke before the first release, each with its story.
 
 use std::future::Future;
 use std::pin::pin;

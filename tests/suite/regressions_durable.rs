@@ -1,4 +1,4 @@
-//! What a review broke in durable actors before the first release, each with its story. Every one of these failed once.
+//! What a review broke in durable actors before the first release, each with its story.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
