@@ -1,7 +1,9 @@
 //! What threads do to one another: locks, and panics that were caught.
 
 use std::any::Any;
+use std::future::{Future, poll_fn};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 
 /// Locks `mutex`. A poisoned lock is taken over: no critical section in this crate runs user code or leaves its
 /// data half-changed, so a panic elsewhere on that thread says nothing about what the lock protects.
@@ -20,4 +22,20 @@ pub(crate) fn drop_quietly<T>(value: T) {
     if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(value))).is_err() {
         tracing::warn!(value = std::any::type_name::<T>(), "dropping an author's value panicked");
     }
+}
+
+/// Lets other tasks run first.
+///
+/// Unlike `tokio::task::yield_now`, which keeps the task aside on its own thread until that thread has nothing else to
+/// do: should the next task there block its thread, nobody else could take this one over. A task that wakes itself
+/// stands at the end of the thread's queue, from which others steal.
+pub(crate) fn give_way() -> impl Future<Output = ()> {
+    let mut gave_way = false;
+    poll_fn(move |context| {
+        if std::mem::replace(&mut gave_way, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
 }

@@ -1,14 +1,18 @@
 //! A handler that never awaits cannot be stopped; it is fenced, and what it does from then on does not count.
 
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::mpsc;
+use std::task::Poll;
 
 use greenroom::{
-    ActorRef, ActorSpec, AskError, DeadLetterReason, ExitReason, LifeState, Runtime, RuntimeEvent, TellError,
+    Actor, ActorRef, ActorSpec, AskError, Context, DeadLetterReason, ExitReason, Failure, Handler, LifeState,
+    Message, Open, Runtime, RuntimeEvent, TellError,
 };
 
 use crate::support::{
     Act, Board, Comeback, Gate, Note, Probe, Relaunch, act, end, hold, impatient_runtime, keep, keep_as,
-    letters, millis, secs,
+    letters, millis, secs, soon,
 };
 
 /// A handler that blocks its thread until the sender of the channel is dropped, and then does `after`.
@@ -221,23 +225,27 @@ async fn its_timers_and_spawned_work_reach_nobody() {
 async fn a_shutdown_names_it_and_does_not_wait_for_it() {
     let runtime = impatient_runtime().await;
     let kept = keep(&runtime, ActorSpec::<Probe>::new("probe", Board::default())).await;
+    let top = runtime.spawn::<Probe>("top", Board::default()).await.unwrap();
     let (release, released) = mpsc::channel();
-    let gate = Gate::new();
+    let (release_top, released_top) = mpsc::channel();
+    let (gate, gate_top) = (Gate::new(), Gate::new());
     kept.actor.tell(block(&gate, released, nothing())).await.unwrap();
     gate.entered().await;
+    top.tell(block(&gate_top, released_top, nothing())).await.unwrap();
+    gate_top.entered().await;
     let mut events = runtime.events();
 
     let report = runtime.shutdown(millis(200)).await;
-    drop(release);
+    drop((release, release_top));
 
     let late: Vec<&str> = report.late.iter().map(|path| path.as_str()).collect();
-    assert!(late.contains(&"keeper/probe"), "{late:?}");
+    assert!(late.contains(&"keeper/probe") && late.contains(&"top"), "{late:?}");
     let mut unresponsive = 0;
     while let Ok(event) = events.try_recv() {
         unresponsive += usize::from(matches!(event, RuntimeEvent::Unresponsive { .. }));
     }
-    assert_eq!(unresponsive, 1);
-    assert_eq!(kept.actor.observe().state, LifeState::Closed);
+    assert_eq!(unresponsive, 2);
+    assert_eq!(top.observe().state, LifeState::Closed);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
@@ -260,4 +268,111 @@ async fn deleting_a_place_does_not_wait_for_a_handler_that_blocks() {
     assert!(matches!(probe.tell(Note(2)).await, Err(TellError::Gone { message: Note(2), .. })));
     assert_eq!(board.lines(), ["1"]);
     end(runtime).await;
+}
+
+/// An actor whose end can be awaited, and whose only handler fails when its thread is released.
+struct LateFailure {
+    gone: Gate,
+}
+
+impl Drop for LateFailure {
+    fn drop(&mut self) {
+        self.gone.enter();
+    }
+}
+
+impl Actor for LateFailure {
+    type Args = Gate;
+    type Inbox = Open<Self>;
+
+    async fn start(gone: &Gate) -> Result<Self, Failure> {
+        Ok(LateFailure { gone: gone.clone() })
+    }
+}
+
+struct FailOnce(Gate, mpsc::Receiver<()>);
+
+impl Message for FailOnce {
+    type Reply = ();
+}
+
+impl Handler<FailOnce> for LateFailure {
+    async fn handle(&mut self, message: FailOnce, _: &mut Context<'_, Self>) -> Result<(), Failure> {
+        message.0.enter();
+        let _ = message.1.recv();
+        Err(Failure::exhausted("late"))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_failure_after_the_fence_is_not_reported_a_second_time() {
+    let runtime = impatient_runtime().await;
+    let (inside, gone) = (Gate::new(), Gate::new());
+    let actor = runtime.spawn::<LateFailure>("late", gone.clone()).await.unwrap();
+    let (release, released) = mpsc::channel();
+    actor.tell(FailOnce(inside.clone(), released)).await.unwrap();
+    inside.entered().await;
+    actor.stop(millis(10)).await;
+
+    drop(release);
+    gone.entered().await;
+
+    assert_eq!(letters(&runtime), [("FailOnce", "cut")]);
+    end(runtime).await;
+}
+
+/// The story: an actor that gives way after its start was kept by tokio on its thread until that thread had nothing
+/// else to do. The next task there blocked it, and the first message of the other waited although two threads were
+/// idle. Many rounds, since it takes two tasks on one thread.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn one_that_has_just_started_is_not_held_up() {
+    for _ in 0..100 {
+        let runtime = impatient_runtime().await;
+        let blocked = runtime.spawn::<Probe>("blocked", Board::default()).await.unwrap();
+        let young = runtime.spawn::<Probe>("young", Board::default()).await.unwrap();
+        let (release, released) = mpsc::channel();
+        let gate = Gate::new();
+
+        blocked.tell(block(&gate, released, nothing())).await.unwrap();
+        gate.entered().await;
+        let answer = soon(young.ask(Note(1))).await;
+
+        assert_eq!(answer.unwrap(), 1);
+        drop(release);
+        end(runtime).await;
+    }
+}
+
+/// Whoever is woken by a handler runs next on that handler's thread, where no other thread can fetch it. Here it is
+/// the root, which has to hear the shutdown.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_shutdown_comes_to_its_end_although_the_root_hears_nothing() {
+    let runtime = impatient_runtime().await;
+    let probe = runtime.spawn::<Probe>("probe", Board::default()).await.unwrap();
+    let (release, released) = mpsc::channel::<()>();
+    let gate = Gate::new();
+    let wakes_the_root_and_blocks = act({
+        let (gate, runtime) = (gate.clone(), runtime.clone().into_guest());
+        move |_, _| {
+            Box::pin(async move {
+                let mut spawn = pin!(runtime.spawn::<Probe>("second", Board::default()));
+                assert!(poll_once(spawn.as_mut()).await.is_pending());
+                gate.enter();
+                let _ = released.recv();
+                Ok(0)
+            })
+        }
+    });
+    probe.tell(wakes_the_root_and_blocks).await.unwrap();
+    gate.entered().await;
+
+    let report = soon(runtime.shutdown(millis(200))).await;
+
+    assert_eq!(report.late.iter().filter(|late| *late == probe.path()).count(), 1, "{:?}", report.late);
+    assert_eq!(probe.observe().state, LifeState::Closed);
+    drop(release);
+}
+
+async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
+    poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
 }

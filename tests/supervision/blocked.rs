@@ -139,3 +139,23 @@ async fn giving_up_does_not_wait_for_a_blocked_sibling_beyond_its_patience() {
     stage.log.until("unblock b").await;
     stage.end().await;
 }
+
+/// A start wakes the supervisor, which then runs next on the thread of the child, where no other thread can fetch it:
+/// the child lets it run before it takes a message.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_child_that_comes_back_and_blocks_at_once_does_not_silence_its_supervisor() {
+    let stage = Stage::impatient().await;
+    let [a, b] = stage.parts(["a", "b"]);
+    let tree = stage.supervise(sup([a.spec(), hasty(&b)])).await;
+    let (release, released) = channel();
+    let blocker = child(&tree, "b");
+    blocker.try_tell(Crash).expect("room");
+    blocker.try_tell(Block(released)).expect("room");
+    stage.log.until("block b").await;
+
+    let children = tree.children().await;
+
+    assert_eq!(children.expect("the supervisor runs").len(), 2);
+    drop(release);
+    stage.end().await;
+}

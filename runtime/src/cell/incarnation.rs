@@ -18,7 +18,7 @@ use crate::message::envelope::{Parcel, Verdict, caught};
 use crate::message::reply::refusal;
 use crate::message::{Failure, FailureClass, Head, NoReply};
 use crate::store::{CommitError, StoreError};
-use crate::sync::drop_quietly;
+use crate::sync::{drop_quietly, give_way};
 
 /// One life. Dropped before [`live`](Life::live) is through, it records a kill.
 pub(crate) struct Life<A: Actor> {
@@ -50,7 +50,7 @@ impl<A: Actor> Life<A> {
                 self.cell.core.started(self.incarnation);
                 // The start has woken the supervisor, which tokio runs next on this very thread: a first message that
                 // blocks it would keep the supervisor from hearing anything.
-                tokio::task::yield_now().await;
+                give_way().await;
                 self.run(actor, journal, &scope).await
             }
             Err(reason) => reason,
@@ -173,7 +173,7 @@ impl<A: Actor> Life<A> {
             in_a_row += 1;
             if in_a_row == MESSAGES_IN_A_ROW {
                 in_a_row = 0;
-                tokio::task::yield_now().await;
+                give_way().await;
             }
         };
         // Nothing is in hand any more: the last message was handled.
