@@ -44,9 +44,12 @@ pub use greenroom_actors::{
     HandoffPayload, Role, Roles, TooManyHops, Transcript,
 };
 pub use greenroom_runtime::*;
+#[cfg(feature = "testing")]
+pub use greenroom_supervision::PlantedBug;
 pub use greenroom_supervision::{
-    ChildInfo, ChildSpec, Restart, Shutdown, Strategy, SuperviseError, SuperviseExt, Supervisor,
-    SupervisorRef,
+    AdminError, AutoShutdown, ChildCounts, ChildInfo, ChildKind, ChildSettings, ChildSpec, ChildState,
+    CustomStrategy, DynamicRef, DynamicSupervisor, Mailbox, Restart, Shutdown, SpecComplaint, Strategy,
+    SuperviseError, SuperviseExt, Supervisor, SupervisorRef,
 };
 
 pub use greenroom_tools::{
@@ -66,7 +69,8 @@ pub mod prelude {
         inbox,
     };
     pub use greenroom_supervision::{
-        ChildSpec, Restart, Shutdown, Strategy, SuperviseExt, Supervisor, SupervisorRef,
+        AutoShutdown, ChildSpec, DynamicRef, DynamicSupervisor, Restart, Shutdown, Strategy, SuperviseExt,
+        Supervisor, SupervisorRef,
     };
     pub use greenroom_tools::{Model, ModelExt, ModelHandle, ModelRequest, ScriptedModel, Speaker, Turn};
 }

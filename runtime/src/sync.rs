@@ -11,10 +11,16 @@ pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What a caught panic said.
+/// Most of what a panic says that is kept, in bytes: it travels in exits, events and dead letters.
+const PANIC_TEXT_MAX: usize = 2_048;
+
+/// What a caught panic said, or the beginning of it.
 pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> &str {
     let text = payload.downcast_ref::<&str>().copied();
-    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic without a text")
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    let text = text.unwrap_or("a panic without a text");
+    let end = (0..=PANIC_TEXT_MAX.min(text.len())).rev().find(|&at| text.is_char_boundary(at));
+    &text[..end.unwrap_or(0)]
 }
 
 /// Drops an author's value; a panic in its `Drop` must not keep the runtime from going on.

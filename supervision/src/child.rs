@@ -1,21 +1,21 @@
-//! One child as its supervisor sees it: its spec, its place, and whether it runs.
+//! One child as its supervisor sees it: its settings, its place, and whether it runs.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use greenroom_runtime::{ExitPhase, ExitReason, FailureClass, Incarnation, Place, Runtime};
 
-use crate::child_spec::ChildSpec;
+use crate::child_spec::{ChildKind, ChildSettings};
 use crate::policy::{ChildFacts, ChildState, ExitClass, OnExternal, Shutdown};
 
 #[derive(Debug)]
 pub(crate) struct Child {
-    pub(crate) spec: ChildSpec,
+    /// Not the whole spec: what it is started with lives in its cell alone.
+    pub(crate) settings: ChildSettings,
     pub(crate) place: Place,
     pub(crate) state: ChildState,
+    /// Set by [`Children::occupy`](crate::children::Children::occupy) alone.
     pub(crate) incarnation: Option<Incarnation>,
-    /// How its last start or life ended, while it waits to be tried again.
-    pub(crate) last_exit: Option<ExitReason>,
     /// Restarts in a row, for the backoff.
     attempts: u32,
     /// When it last started, since the start of the runtime; taken when it ends. A start that fails is no run.
@@ -29,25 +29,26 @@ pub(crate) struct Child {
 pub(crate) struct Ticket(Arc<()>);
 
 impl Child {
-    pub(crate) fn new(spec: ChildSpec, place: Place) -> Self {
+    pub(crate) fn new(settings: ChildSettings, place: Place) -> Self {
         Child {
-            spec,
+            settings,
             place,
             state: ChildState::Stopped,
             incarnation: None,
-            last_exit: None,
             attempts: 0,
             runs_since: None,
             ticket: None,
         }
     }
 
+    pub(crate) fn name(&self) -> &str {
+        self.place.path().name()
+    }
+
     pub(crate) fn facts(&self) -> ChildFacts {
-        ChildFacts {
-            restart: self.spec.restart,
-            state: self.state,
-            on_external: if self.spec.backoff.is_some() { OnExternal::BacksOff } else { OnExternal::Counts },
-        }
+        let ChildSettings { restart, backoff, significant, .. } = self.settings;
+        let on_external = if backoff.is_some() { OnExternal::BacksOff } else { OnExternal::Counts };
+        ChildFacts { restart, state: self.state, on_external, significant }
     }
 
     /// It has started, at `now` since the start of the runtime.
@@ -76,9 +77,15 @@ impl Child {
         }
     }
 
+    /// No incarnation runs, and none is on its way.
+    pub(crate) fn has_stopped(&mut self) {
+        self.state = ChildState::Stopped;
+        self.ticket = None;
+    }
+
     /// How long to wait before the next restart, at `now` since the start of the runtime.
     pub(crate) fn delay(&mut self, now: Duration, luck: f64) -> Duration {
-        let Some(backoff) = self.spec.backoff else { return Duration::ZERO };
+        let Some(backoff) = self.settings.backoff else { return Duration::ZERO };
         if self.runs_since.take().is_some_and(|since| now.saturating_sub(since) > backoff.reset_after) {
             self.attempts = 0;
         }
@@ -89,13 +96,18 @@ impl Child {
 
     /// Brings it down as its spec says, and reports an end that nobody expected.
     pub(crate) async fn bring_down(&mut self, runtime: &Runtime) {
-        let patience = match self.spec.shutdown {
+        let patience = match self.settings.shutdown {
             Shutdown::Brutal => Some(Duration::ZERO),
             Shutdown::Within(patience) => Some(patience),
             Shutdown::Infinity => None,
         };
+        self.bring_down_within(patience, runtime).await;
+    }
+
+    /// As [`bring_down`](Child::bring_down), with a patience that others share.
+    pub(crate) async fn bring_down_within(&mut self, patience: Option<Duration>, runtime: &Runtime) {
         if let Some(reason) = self.place.bring_down(patience).await {
-            let expected = match self.spec.shutdown {
+            let expected = match self.settings.shutdown {
                 Shutdown::Brutal => matches!(reason, ExitReason::Killed { .. }),
                 Shutdown::Within(_) | Shutdown::Infinity => !reason.is_abnormal(),
             };
@@ -103,15 +115,13 @@ impl Child {
                 tracing::warn!(child = %self.place.path(), %reason, "a child did not end as it was asked to");
             }
         }
-        if self.spec.below.is_some() {
+        if self.settings.kind == ChildKind::Supervisor {
             // A supervisor that had to be killed took its children along: they end before the next is stopped.
             for place in runtime.places_below(self.place.path()) {
                 place.bring_down(Some(Duration::ZERO)).await;
             }
         }
-        self.state = ChildState::Stopped;
-        self.incarnation = None;
-        self.ticket = None;
+        self.has_stopped();
     }
 }
 

@@ -9,11 +9,68 @@ use crate::supervisor_spec::Supervisor;
 #[derive(Clone, Debug)]
 pub struct ChildSpec {
     pub(crate) place: PlaceSpec,
-    pub(crate) restart: Restart,
-    pub(crate) shutdown: Shutdown,
-    pub(crate) backoff: Option<Backoff>,
-    /// The spec again, if a supervisor lives here: for its complaints, and to know that there are places below.
+    pub(crate) settings: ChildSettings,
+    /// The spec again, if a supervisor lives here: for its complaints.
     pub(crate) below: Option<Box<Supervisor>>,
+}
+
+/// What a child spec says besides who lives there: what [`SupervisorRef::child_spec`](crate::SupervisorRef::child_spec)
+/// shows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ChildSettings {
+    /// What kind of child it is.
+    pub kind: ChildKind,
+    /// Which exits it comes back from.
+    pub restart: Restart,
+    /// How it is stopped.
+    pub shutdown: Shutdown,
+    /// Whether its end may end the supervisor.
+    pub significant: bool,
+    /// The wait before each restart; none without.
+    pub backoff: Option<Backoff>,
+    /// What becomes of waiting messages when it goes down with its group.
+    pub mailbox: Mailbox,
+}
+
+/// Whether a child works or supervises: OTP's `worker` and `supervisor`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ChildKind {
+    /// An actor.
+    Worker,
+    /// A supervisor: it has children of its own.
+    Supervisor,
+}
+
+/// What becomes of the messages that wait at a child when it is stopped because a sibling failed. Default:
+/// [`Mailbox::Keep`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Mailbox {
+    /// The next life handles them.
+    #[default]
+    Keep,
+    /// They go to dead letters: for siblings whose old messages make no sense after the group was reset. A durable
+    /// actor keeps them all the same, for they were accepted.
+    Clear,
+}
+
+impl ChildSettings {
+    const fn of(kind: ChildKind) -> Self {
+        ChildSettings {
+            kind,
+            restart: Restart::Permanent,
+            shutdown: match kind {
+                ChildKind::Worker => Shutdown::WORKER,
+                ChildKind::Supervisor => Shutdown::SUPERVISOR,
+            },
+            significant: false,
+            backoff: None,
+            mailbox: Mailbox::Keep,
+        }
+    }
+
+    /// An actor that names nothing: permanent, 5 s to stop.
+    pub(crate) const WORKER: ChildSettings = Self::of(ChildKind::Worker);
 }
 
 impl ChildSpec {
@@ -24,39 +81,38 @@ impl ChildSpec {
 
     /// An actor with a full spec: mailbox, start deadline, durability.
     pub fn of<A: Actor>(spec: ActorSpec<A>) -> Self {
-        Self::worker(spec.into())
+        ChildSpec { place: spec.into(), settings: ChildSettings::WORKER, below: None }
     }
 
-    /// A supervisor as a child; permanent, as long as it takes to stop.
-    pub fn supervisor(supervisor: Supervisor) -> Self {
+    /// A supervisor as a child; permanent, as long as it takes to stop. Takes a
+    /// [`DynamicSupervisor`](crate::DynamicSupervisor) as well.
+    pub fn supervisor(supervisor: impl Into<Supervisor>) -> Self {
+        let supervisor = supervisor.into();
         ChildSpec {
-            shutdown: Shutdown::SUPERVISOR,
-            below: Some(Box::new(supervisor.clone())),
-            ..Self::worker(supervisor.into_place_spec())
-        }
-    }
-
-    fn worker(place: PlaceSpec) -> Self {
-        ChildSpec {
-            place,
-            restart: Restart::Permanent,
-            shutdown: Shutdown::WORKER,
-            backoff: None,
-            below: None,
+            place: supervisor.clone().into_place_spec(),
+            settings: ChildSettings::of(ChildKind::Supervisor),
+            below: Some(Box::new(supervisor)),
         }
     }
 
     /// Whether it comes back. Default: [`Restart::Permanent`].
     #[must_use]
     pub fn restart(mut self, restart: Restart) -> Self {
-        self.restart = restart;
+        self.settings.restart = restart;
         self
     }
 
     /// How it is stopped. Default: within 5 s; a supervisor: as long as it takes.
     #[must_use]
     pub fn shutdown(mut self, shutdown: Shutdown) -> Self {
-        self.shutdown = shutdown;
+        self.settings.shutdown = shutdown;
+        self
+    }
+
+    /// Its end may end the supervisor: see [`Supervisor::auto_shutdown`]. Default: it does not.
+    #[must_use]
+    pub fn significant(mut self) -> Self {
+        self.settings.significant = true;
         self
     }
 
@@ -65,7 +121,14 @@ impl ChildSpec {
     /// intensity. Default: none, restarts are at once.
     #[must_use]
     pub fn backoff(mut self, backoff: Backoff) -> Self {
-        self.backoff = Some(backoff);
+        self.settings.backoff = Some(backoff);
+        self
+    }
+
+    /// What becomes of waiting messages when it is stopped with its group. Default: [`Mailbox::Keep`].
+    #[must_use]
+    pub fn mailbox(mut self, mailbox: Mailbox) -> Self {
+        self.settings.mailbox = mailbox;
         self
     }
 

@@ -38,18 +38,27 @@
 //! # }
 //! ```
 
+mod admin;
 mod child;
 mod child_spec;
+mod children;
+mod dynamic_supervisor;
+#[cfg(any(test, feature = "testing"))]
+mod planted;
 mod policy;
 mod supervisor;
 mod supervisor_ref;
 mod supervisor_spec;
 
-pub use child_spec::ChildSpec;
+pub use admin::{AdminError, ChildCounts, ChildInfo};
+pub use child_spec::{ChildKind, ChildSettings, ChildSpec, Mailbox};
+pub use dynamic_supervisor::{DynamicRef, DynamicSupervisor};
+#[cfg(any(test, feature = "testing"))]
+pub use planted::PlantedBug;
 pub use policy::{
-    ChildFacts, ChildState, Decision, ExitClass, OnExternal, Restart, RestartGroup, RestartHistory,
-    RestartIntensity, RestartVerdict, Shutdown, Strategy, SupervisorFacts, SupervisorPhase,
-    after_failed_start, decide,
+    AutoShutdown, ChildFacts, ChildState, CustomStrategy, Decision, ExitClass, OnExternal, Restart,
+    RestartGroup, RestartHistory, RestartIntensity, RestartVerdict, Shutdown, Strategy, SupervisorFacts,
+    SupervisorPhase, after_failed_start, decide,
 };
-pub use supervisor_ref::{ChildInfo, SuperviseError, SuperviseExt, SupervisorRef, SupervisorUnavailable};
+pub use supervisor_ref::{SuperviseError, SuperviseExt, SupervisorRef};
 pub use supervisor_spec::{SpecComplaint, Supervisor};

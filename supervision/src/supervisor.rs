@@ -5,24 +5,26 @@ use std::time::Duration;
 
 use greenroom_runtime::{
     ActorPath, ChildExit, ExitPhase, ExitReason, Failure, Flow, Overseer, OverseerContext, OverseerRef,
-    PathError, RuntimeEvent,
+    RuntimeEvent,
 };
-use tokio::sync::oneshot;
 
+use crate::admin::Request;
 use crate::child::{Child, Ticket, classify};
+use crate::child_spec::Mailbox;
+use crate::children::{Children, Key};
 use crate::policy::{
-    ChildFacts, ChildState, Decision, ExitClass, RestartHistory, SupervisorFacts, SupervisorPhase,
-    after_failed_start, decide,
+    AutoShutdown, ChildState, Decision, ExitClass, RestartHistory, Shutdown, Strategy, SupervisorFacts,
+    SupervisorPhase, after_failed_start, decide,
 };
-use crate::supervisor_ref::ChildInfo;
 use crate::supervisor_spec::Supervisor;
 
 /// One life of a supervisor.
 pub(crate) struct Supervising {
-    spec: Supervisor,
-    /// In start order.
-    children: Vec<Child>,
-    history: RestartHistory,
+    pub(crate) spec: Supervisor,
+    pub(crate) children: Children,
+    pub(crate) history: RestartHistory,
+    /// How many names were made up for children that got none.
+    pub(crate) named: u64,
     phase: SupervisorPhase,
 }
 
@@ -30,68 +32,127 @@ pub(crate) enum SupervisorMessage {
     /// A restart that failed, or waits for its backoff, is due. Through the mailbox, so that a stop is heard between.
     TryAgain {
         child: String,
-        start: Vec<String>,
         how: Try,
         ticket: Ticket,
     },
-    Children(oneshot::Sender<Vec<ChildInfo>>),
+    Request(Request),
 }
 
-#[derive(Clone, Copy)]
 pub(crate) enum Try {
-    /// It was decided already and only waited.
-    Delayed,
+    /// It was decided already and only waited: these are to be started.
+    Delayed { start: Vec<String> },
     /// A start failed: the policy has its say first.
-    AfterFailure,
+    AfterFailure(ExitReason),
 }
 
-enum NotStarted {
-    Failed {
-        child: ActorPath,
-        reason: ExitReason,
-    },
+/// How one start went.
+pub(crate) enum Began {
+    Started,
+    /// There is nothing for it to do: no failure.
+    Declined(ExitReason),
+    Failed(ExitReason),
     /// The supervisor was asked to stop meanwhile.
     Stopping,
 }
 
 impl Supervising {
     pub(crate) fn new(spec: Supervisor) -> Self {
+        #[cfg(any(test, feature = "testing"))]
+        let history = RestartHistory::new(crate::planted::spoil_limit(spec.planted, spec.intensity));
+        #[cfg(not(any(test, feature = "testing")))]
         let history = RestartHistory::new(spec.intensity);
-        Supervising { spec, children: Vec::new(), history, phase: SupervisorPhase::Running }
+        let (children, phase) = (Children::default(), SupervisorPhase::Running);
+        Supervising { spec, children, history, named: 0, phase }
     }
 
-    fn position(&self, name: &str) -> Option<usize> {
-        self.children.iter().position(|child| child.spec.name() == name)
-    }
-
+    /// Asks the policy about one child. The keys are those that the positions in the decision mean.
     fn ask_policy(
         &mut self,
         which: fn(&SupervisorFacts<'_>, usize, ExitClass, &mut RestartHistory) -> Decision,
-        child: usize,
+        key: Key,
         exit: ExitClass,
         cx: &OverseerContext,
-    ) -> Decision {
-        let children: Vec<ChildFacts> = self.children.iter().map(Child::facts).collect();
+    ) -> (Decision, Vec<Key>) {
+        let (strategy, auto_shutdown) = (self.spec.strategy, self.spec.auto_shutdown);
+        // One of 100,000 that stand alone is decided about as fast as one of ten.
+        let alone = strategy == Strategy::OneForOne && auto_shutdown != AutoShutdown::AllSignificant;
+        let (keys, children) = self.children.facts(alone.then_some(key));
+        let names: Vec<&str> = match strategy {
+            Strategy::Custom(_) => self.children.iter().map(Child::name).collect(),
+            Strategy::OneForOne | Strategy::OneForAll | Strategy::RestForOne => Vec::new(),
+        };
         let now_ms = u64::try_from(cx.runtime().clock().elapsed().as_millis()).unwrap_or(u64::MAX);
-        let facts =
-            SupervisorFacts { strategy: self.spec.strategy, phase: self.phase, children: &children, now_ms };
-        which(&facts, child, exit, &mut self.history)
+        let (phase, children, names) = (self.phase, &*children, &*names);
+        let facts = SupervisorFacts { strategy, auto_shutdown, phase, children, names, now_ms };
+        let at = keys.iter().position(|one| *one == key).unwrap_or(keys.len());
+        let decision = which(&facts, at, exit, &mut self.history);
+        #[cfg(any(test, feature = "testing"))]
+        let decision = crate::planted::spoil(self.spec.planted, decision, &mut self.history, now_ms);
+        (decision, keys)
     }
 
     // ---- starting ----
 
-    async fn start_all(&mut self, cx: &OverseerContext) -> Result<(), NotStarted> {
+    /// Makes the places of all children, then starts them from left to right.
+    async fn start_all(&mut self, cx: &OverseerContext) -> Result<(), Flow> {
+        self.make_spec()?;
         self.end_leftovers(cx).await;
-        for spec in self.spec.children.clone() {
+        for spec in std::mem::take(&mut self.spec.children) {
             let place = spec.place.place(cx.runtime(), Some(cx.path()));
-            let place = place.map_err(|error| not_launched(cx.path().child(spec.name()), error, cx))?;
-            self.children.push(Child::new(spec, place));
+            let place = place.map_err(|error| self.not_launched(spec.name(), error, cx))?;
+            self.children.add(Child::new(spec.settings, place));
         }
         self.close_unclaimed(cx);
-        for at in 0..self.children.len() {
-            self.start_child(at, cx).await?;
+        for key in self.children.keys() {
+            match self.start_child(key, cx).await {
+                Began::Started => {}
+                Began::Declined(_) => _ = self.settle_declined(key),
+                Began::Stopping => return Err(self.leave_stopped(cx).await),
+                Began::Failed(reason) => {
+                    let child = self.children.get(key).map_or(cx.path(), |child| child.place.path()).clone();
+                    self.stop_all(cx).await;
+                    let caused_by = Arc::new(reason);
+                    return Err(Flow::Leave(ExitReason::ChildFailedToStart { child, caused_by }));
+                }
+            }
         }
         Ok(())
+    }
+
+    /// Runs the author's `init`, if the spec has one.
+    fn make_spec(&mut self) -> Result<(), Flow> {
+        let Some(init) = &self.spec.init else { return Ok(()) };
+        let phase = ExitPhase::Start;
+        let fail = |failure| Flow::Leave(ExitReason::Failed { phase, failure });
+        let name = self.spec.name.clone();
+        match (init.0)() {
+            Ok(Some(made)) => {
+                let complaints = made.complaints();
+                if !complaints.is_empty() {
+                    return Err(fail(Failure::bug(crate::SuperviseError::Spec(complaints))));
+                }
+                self.history = RestartHistory::new(made.intensity);
+                self.spec = Supervisor { name, init: None, ..made };
+                Ok(())
+            }
+            Ok(None) => {
+                let why = Failure::declined("the supervisor has nothing to do here");
+                Err(Flow::Leave(ExitReason::Declined { why }))
+            }
+            Err(failure) => Err(fail(failure)),
+        }
+    }
+
+    /// Without a place there is no start: it has failed, unless the supervisor is ending.
+    fn not_launched(
+        &self,
+        name: &str,
+        error: impl std::error::Error + Send + Sync + 'static,
+        cx: &OverseerContext,
+    ) -> Flow {
+        let child = cx.path().child(name).unwrap_or_else(|_| cx.path().clone());
+        let caused_by = Arc::new(unplaced(error));
+        Flow::Leave(ExitReason::ChildFailedToStart { child, caused_by })
     }
 
     /// Waits for those whom the kill of an earlier life took along, and fences who does not hear it: only a vacant
@@ -105,122 +166,205 @@ impl Supervising {
     /// Deletes what an earlier life left that this one's spec does not name.
     fn close_unclaimed(&self, cx: &OverseerContext) {
         for place in cx.runtime().places_below(cx.path()) {
-            let mine = |child: &Child| {
-                place.path() == child.place.path() || place.path().is_below(child.place.path())
-            };
-            if !self.children.iter().any(mine) {
-                place.close();
+            let is_child = place.path().parent().as_ref() == Some(cx.path());
+            if is_child && self.children.named(place.path().name()).is_none() {
+                place.close(); // with what is below it
             }
         }
     }
 
-    async fn start_child(&mut self, at: usize, cx: &OverseerContext) -> Result<(), NotStarted> {
+    /// Launches a child and waits until it has started. Whatever else comes of it is the caller's to carry out.
+    pub(crate) async fn start_child(&mut self, key: Key, cx: &OverseerContext) -> Began {
+        let Some(place) = self.children.get(key).map(|child| child.place.clone()) else {
+            return Began::Stopping; // cannot be: keys are taken from the list in the same breath
+        };
         if cx.is_stopping() {
-            return Err(NotStarted::Stopping);
+            return Began::Stopping;
         }
-        let child = &mut self.children[at];
-        let path = child.place.path().clone();
-        let launched = child.place.launch(cx.link()).await;
-        let incarnation = launched.map_err(|error| not_launched(Ok(path.clone()), error, cx))?;
-        child.incarnation = Some(incarnation);
-        tokio::select! {
+        let incarnation = match place.launch(cx.link()).await {
+            Ok(incarnation) => incarnation,
+            Err(_) if cx.is_stopping() => return Began::Stopping,
+            Err(error) => return Began::Failed(unplaced(error)),
+        };
+        self.children.occupy(key, Some(incarnation));
+        let started = tokio::select! {
             biased;
-            started = child.place.started(incarnation) => match started {
-                Ok(()) => {
-                    child.has_started(cx.runtime().clock().elapsed());
-                    Ok(())
+            started = place.started(incarnation) => started,
+            () = cx.stopping() => return Began::Stopping,
+        };
+        match started {
+            Ok(()) => {
+                let now = cx.runtime().clock().elapsed();
+                if let Some(child) = self.children.get_mut(key) {
+                    child.has_started(now);
                 }
-                Err(reason) => {
-                    child.incarnation = None;
-                    Err(NotStarted::Failed { child: path, reason })
+                Began::Started
+            }
+            Err(reason) => {
+                self.children.occupy(key, None);
+                match reason {
+                    ExitReason::Declined { .. } => Began::Declined(reason),
+                    reason => Began::Failed(reason),
                 }
-            },
-            () = cx.stopping() => Err(NotStarted::Stopping),
+            }
         }
+    }
+
+    /// A child that declined stays listed without an incarnation, unless nothing is kept of its kind. Says which.
+    pub(crate) fn settle_declined(&mut self, key: Key) -> bool {
+        let is_kept = self.keeps_spec(key);
+        if is_kept {
+            self.lay_aside(key)
+        } else {
+            self.forget(key)
+        }
+        is_kept
     }
 
     // ---- stopping ----
 
-    /// Stops what runs, in reverse start order.
+    /// Removes a child that does not run, and its place.
+    pub(crate) fn forget(&mut self, key: Key) {
+        if let Some(child) = self.children.remove(key) {
+            child.place.close();
+        }
+    }
+
+    /// Keeps a child that does not run: what waits for it goes to dead letters.
+    pub(crate) fn lay_aside(&mut self, key: Key) {
+        if let Some(child) = self.children.get_mut(key) {
+            child.has_stopped();
+            child.place.shelve();
+        }
+    }
+
+    /// Stops what runs: in reverse start order, one after the other; those made from a template all at once.
     async fn stop_all(&mut self, cx: &OverseerContext) {
         self.phase = SupervisorPhase::Stopping;
+        if let Some(template) = &self.spec.template {
+            let shutdown = template.settings.shutdown;
+            return self.stop_at_once(shutdown, cx).await;
+        }
+        #[cfg(any(test, feature = "testing"))]
+        if self.spec.planted == Some(crate::PlantedBug::StopInStartOrder) {
+            for child in self.children.iter_mut() {
+                child.bring_down(cx.runtime()).await;
+            }
+        }
         for child in self.children.iter_mut().rev() {
             child.bring_down(cx.runtime()).await;
         }
+    }
+
+    async fn stop_at_once(&mut self, shutdown: Shutdown, cx: &OverseerContext) {
+        let clock = cx.runtime().clock();
+        let deadline = match shutdown {
+            Shutdown::Brutal => Some(clock.now()),
+            Shutdown::Within(patience) => Some(clock.after(patience)),
+            Shutdown::Infinity => None,
+        };
+        if shutdown != Shutdown::Brutal {
+            self.children.iter().for_each(|child| child.place.ask_to_stop());
+        }
+        let mut is_over = false;
+        for child in self.children.iter_mut() {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(clock.now()));
+            if left == Some(Duration::ZERO) && !std::mem::replace(&mut is_over, true) {
+                // All of them: the first that does not hear it must not hold up the others.
+                cx.runtime().places_below(cx.path()).iter().for_each(|place| place.kill());
+            }
+            child.bring_down_within(left, cx.runtime()).await;
+        }
+    }
+
+    pub(crate) async fn leave_stopped(&mut self, cx: &OverseerContext) -> Flow {
+        self.stop_all(cx).await;
+        Flow::Leave(ExitReason::Shutdown)
     }
 
     // ---- restarting ----
 
     async fn carry_out(
         &mut self,
-        decision: Decision,
-        at: usize,
+        (decision, keys): (Decision, Vec<Key>),
+        key: Key,
         reason: &ExitReason,
         cx: &OverseerContext,
     ) -> Flow {
         match decision {
             Decision::Ignore => Flow::Stay,
             Decision::Forget => {
-                self.children.remove(at).place.close();
+                self.forget(key);
+                Flow::Stay
+            }
+            Decision::Keep if self.keeps_spec(key) => {
+                self.lay_aside(key);
                 Flow::Stay
             }
             Decision::Keep => {
-                self.children[at].state = ChildState::Stopped;
-                self.children[at].place.shelve();
+                self.forget(key);
                 Flow::Stay
             }
-            Decision::GiveUp => self.give_up(at, reason, cx).await,
+            Decision::GiveUp => self.give_up(key, reason, cx).await,
+            Decision::AutoShutdown => self.end_with(key, reason, cx).await,
             Decision::Restart { stop, forget, start } => {
-                let name = self.children[at].spec.name().to_owned();
-                self.children[at].last_exit = Some(reason.clone());
-                for child in stop {
-                    self.children[child].bring_down(cx.runtime()).await;
+                for sibling in stop {
+                    self.stop_with_group(keys[sibling], cx).await;
                 }
-                let start: Vec<String> =
-                    start.iter().map(|child| self.children[*child].spec.name().to_owned()).collect();
-                for child in forget {
-                    self.children.remove(child).place.close();
+                for temporary in forget {
+                    self.forget(keys[temporary]);
                 }
-                self.begin_restart(name, start, cx).await
+                let start = start.into_iter().map(|at| keys[at]).collect();
+                self.begin_restart(key, start, cx).await
             }
         }
     }
 
-    async fn begin_restart(&mut self, name: String, start: Vec<String>, cx: &OverseerContext) -> Flow {
+    async fn stop_with_group(&mut self, key: Key, cx: &OverseerContext) {
+        let Some(child) = self.children.get_mut(key) else { return };
+        child.bring_down(cx.runtime()).await;
+        if child.settings.mailbox == Mailbox::Clear {
+            child.place.clear();
+        }
+        self.children.occupy(key, None);
+    }
+
+    async fn begin_restart(&mut self, key: Key, start: Vec<Key>, cx: &OverseerContext) -> Flow {
         // Whoever of the group waits for a try of its own comes up with the group instead.
         self.call_off_tries(&start);
-        let Some(at) = self.position(&name) else { return Flow::Stay };
         let runtime = cx.runtime();
-        let child = &mut self.children[at];
+        let Some(child) = self.children.get_mut(key) else { return Flow::Stay };
         let ticket = child.await_try();
         let delay = child.delay(runtime.clock().elapsed(), runtime.random());
         runtime.publish(RuntimeEvent::Restarting { path: child.place.path().clone(), delay });
         if delay.is_zero() {
             return self.start_group(start, cx).await;
         }
-        self.post(SupervisorMessage::TryAgain { child: name, start, how: Try::Delayed, ticket }, delay, cx);
+        let child = child.name().to_owned();
+        let start = start.iter().filter_map(|key| self.children.get(*key)).map(|one| one.name().to_owned());
+        let how = Try::Delayed { start: start.collect() };
+        self.post(SupervisorMessage::TryAgain { child, how, ticket }, delay, cx);
         Flow::Stay
     }
 
-    fn call_off_tries(&mut self, names: &[String]) {
-        let of_group = |child: &&mut Child| names.iter().any(|name| name == child.spec.name());
-        self.children.iter_mut().filter(of_group).for_each(Child::call_off_try);
+    fn call_off_tries(&mut self, group: &[Key]) {
+        for key in group {
+            if let Some(child) = self.children.get_mut(*key) {
+                child.call_off_try();
+            }
+        }
     }
 
-    /// Starts the named children in order. The first that does not start becomes the one to try again.
-    async fn start_group(&mut self, start: Vec<String>, cx: &OverseerContext) -> Flow {
-        for name in &start {
-            let Some(at) = self.position(name) else { continue };
-            match self.start_child(at, cx).await {
-                Ok(()) => {}
-                Err(NotStarted::Stopping) => return Flow::Leave(self.on_stop(cx).await),
-                Err(NotStarted::Failed { reason, .. }) => {
+    /// Starts children in order. The first that does not start becomes the one to try again.
+    async fn start_group(&mut self, start: Vec<Key>, cx: &OverseerContext) -> Flow {
+        for key in &start {
+            match self.start_child(*key, cx).await {
+                Began::Started => {}
+                Began::Declined(_) => _ = self.settle_declined(*key),
+                Began::Stopping => return self.leave_stopped(cx).await,
+                Began::Failed(reason) => {
                     self.call_off_tries(&start);
-                    let child = &mut self.children[at];
-                    let ticket = child.await_try();
-                    child.last_exit = Some(reason);
-                    let (child, start, how) = (name.clone(), Vec::new(), Try::AfterFailure);
-                    self.post(SupervisorMessage::TryAgain { child, start, how, ticket }, Duration::ZERO, cx);
+                    self.announce_try(*key, reason, cx);
                     return Flow::Stay;
                 }
             }
@@ -228,13 +372,27 @@ impl Supervising {
         Flow::Stay
     }
 
-    async fn try_again(&mut self, at: usize, start: Vec<String>, how: Try, cx: &OverseerContext) -> Flow {
+    fn announce_try(&mut self, key: Key, reason: ExitReason, cx: &OverseerContext) {
+        let Some(child) = self.children.get_mut(key) else { return };
+        let ticket = child.await_try();
+        let child = child.name().to_owned();
+        #[cfg(any(test, feature = "testing"))]
+        if self.spec.planted == Some(crate::PlantedBug::ForgetFailedStart) {
+            return;
+        }
+        let how = Try::AfterFailure(reason);
+        self.post(SupervisorMessage::TryAgain { child, how, ticket }, Duration::ZERO, cx);
+    }
+
+    async fn try_again(&mut self, key: Key, how: Try, cx: &OverseerContext) -> Flow {
         match how {
-            Try::Delayed => self.start_group(start, cx).await,
-            Try::AfterFailure => {
-                let reason = self.children[at].last_exit.clone().unwrap_or(ExitReason::StartTimedOut);
-                let decision = self.ask_policy(after_failed_start, at, classify(&reason), cx);
-                self.carry_out(decision, at, &reason, cx).await
+            Try::Delayed { start } => {
+                let start = start.iter().filter_map(|name| self.children.named(name)).collect();
+                self.start_group(start, cx).await
+            }
+            Try::AfterFailure(reason) => {
+                let decided = self.ask_policy(after_failed_start, key, classify(&reason), cx);
+                self.carry_out(decided, key, &reason, cx).await
             }
         }
     }
@@ -246,18 +404,36 @@ impl Supervising {
         }
     }
 
-    async fn give_up(&mut self, at: usize, reason: &ExitReason, cx: &OverseerContext) -> Flow {
-        let child = &mut self.children[at];
-        child.state = ChildState::Stopped;
-        let reason = ExitReason::IntensityExceeded {
-            child: child.place.path().clone(),
-            caused_by: Arc::new(reason.clone()),
-        };
+    // ---- ending ----
+
+    async fn give_up(&mut self, key: Key, reason: &ExitReason, cx: &OverseerContext) -> Flow {
+        let (child, caused_by) = (self.leave_out(key, cx), Arc::new(reason.clone()));
+        let reason = ExitReason::IntensityExceeded { child, caused_by };
         let limit = self.spec.intensity;
         tracing::error!(supervisor = %cx.path(), max = limit.max, within = ?limit.within, %reason, "restart intensity exceeded, escalating");
         cx.runtime().publish(RuntimeEvent::GaveUp { path: cx.path().clone(), reason: reason.clone() });
         self.stop_all(cx).await;
         Flow::Leave(reason)
+    }
+
+    /// A significant child has ended, and with it this supervisor.
+    async fn end_with(&mut self, key: Key, reason: &ExitReason, cx: &OverseerContext) -> Flow {
+        let (child, caused_by) = (self.leave_out(key, cx), Arc::new(reason.clone()));
+        let reason = ExitReason::AutoShutdown { child, caused_by };
+        tracing::info!(supervisor = %cx.path(), %reason, "a significant child ended");
+        self.stop_all(cx).await;
+        Flow::Leave(reason)
+    }
+
+    /// The child whose end ends all does not run any more.
+    fn leave_out(&mut self, key: Key, cx: &OverseerContext) -> ActorPath {
+        match self.children.get_mut(key) {
+            Some(child) => {
+                child.state = ChildState::Stopped;
+                child.place.path().clone()
+            }
+            None => cx.path().clone(),
+        }
     }
 }
 
@@ -267,37 +443,31 @@ impl Overseer for Supervising {
     async fn begin(&mut self, cx: &OverseerContext) -> Flow {
         match self.start_all(cx).await {
             Ok(()) => Flow::Stay,
-            Err(NotStarted::Stopping) => Flow::Leave(self.on_stop(cx).await),
-            Err(NotStarted::Failed { child, reason }) => {
-                self.stop_all(cx).await;
-                Flow::Leave(ExitReason::ChildFailedToStart { child, caused_by: Arc::new(reason) })
-            }
+            Err(_) if cx.is_stopping() => self.leave_stopped(cx).await,
+            Err(leave) => leave,
         }
     }
 
     async fn on_message(&mut self, message: SupervisorMessage, cx: &OverseerContext) -> Flow {
         match message {
-            SupervisorMessage::TryAgain { child, start, how, ticket } => match self.position(&child) {
-                Some(at) if self.children[at].awaits(&ticket) => self.try_again(at, start, how, cx).await,
-                _ => Flow::Stay, // called off: it came up with its group, or an earlier life posted this
-            },
-            SupervisorMessage::Children(answer) => {
-                let children = self.children.iter().map(ChildInfo::of).collect();
-                // Who asked may have gone.
-                drop(answer.send(children));
-                Flow::Stay
+            SupervisorMessage::TryAgain { child, how, ticket } => {
+                let key = self.children.named(&child);
+                match key.and_then(|key| self.children.get(key)).zip(key) {
+                    Some((child, key)) if child.awaits(&ticket) => self.try_again(key, how, cx).await,
+                    _ => Flow::Stay, // called off: it came up with its group, or an earlier life posted this
+                }
             }
+            SupervisorMessage::Request(request) => self.on_request(request, cx).await,
         }
     }
 
     async fn on_child_exit(&mut self, exit: ChildExit, cx: &OverseerContext) -> Flow {
-        let Some(at) = self.children.iter().position(|child| child.incarnation == Some(exit.incarnation))
-        else {
+        let Some(key) = self.children.with_incarnation(exit.incarnation) else {
             return Flow::Stay; // an end that this supervisor brought about, or of a child it has forgotten
         };
-        let decision = self.ask_policy(decide, at, classify(&exit.reason), cx);
-        self.children[at].incarnation = None;
-        self.carry_out(decision, at, &exit.reason, cx).await
+        let decided = self.ask_policy(decide, key, classify(&exit.reason), cx);
+        self.children.occupy(key, None);
+        self.carry_out(decided, key, &exit.reason, cx).await
     }
 
     async fn on_stop(&mut self, cx: &OverseerContext) -> ExitReason {
@@ -306,16 +476,7 @@ impl Overseer for Supervising {
     }
 }
 
-/// Without a place or a task there is no start: it has failed, unless the supervisor is ending.
-fn not_launched(
-    child: Result<ActorPath, PathError>,
-    error: impl std::error::Error + Send + Sync + 'static,
-    cx: &OverseerContext,
-) -> NotStarted {
-    if cx.is_stopping() {
-        return NotStarted::Stopping;
-    }
-    let child = child.unwrap_or_else(|_| cx.path().clone());
-    let reason = ExitReason::Failed { phase: ExitPhase::Start, failure: Failure::bug(error) };
-    NotStarted::Failed { child, reason }
+/// How a child ended that got no place or no task.
+fn unplaced(error: impl std::error::Error + Send + Sync + 'static) -> ExitReason {
+    ExitReason::Failed { phase: ExitPhase::Start, failure: Failure::bug(error) }
 }

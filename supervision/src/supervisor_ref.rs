@@ -4,44 +4,15 @@ use std::fmt;
 use std::time::Duration;
 
 use greenroom_runtime::{
-    Actor, ActorPath, ActorRef, Address, ExitReason, LifeState, OverseerRef, Place, ResolveError, Runtime,
-    SpawnError,
+    Actor, ActorPath, ActorRef, Address, ExitReason, OverseerRef, Place, ResolveError, Runtime, SpawnError,
 };
 use tokio::sync::oneshot;
 
-use crate::child::Child;
-use crate::policy::ChildState;
+use crate::admin::{AdminError, Answer, ChildCounts, ChildInfo, Request};
+use crate::child_spec::{ChildSettings, ChildSpec};
+use crate::dynamic_supervisor::DynamicRef;
 use crate::supervisor::{Supervising, SupervisorMessage};
 use crate::supervisor_spec::{SpecComplaint, Supervisor};
-
-/// One child as [`SupervisorRef::children`] shows it.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct ChildInfo {
-    /// Its name.
-    pub name: String,
-    /// Its path.
-    pub path: ActorPath,
-    /// Whether it runs, waits to be started again, or is stopped.
-    pub state: ChildState,
-    /// Where its cell is in its life.
-    pub life: LifeState,
-    /// Lives after the first.
-    pub restarts: u64,
-}
-
-impl ChildInfo {
-    pub(crate) fn of(child: &Child) -> Self {
-        let seen = child.place.observe();
-        ChildInfo {
-            name: child.spec.name().to_owned(),
-            path: seen.path,
-            state: child.state,
-            life: seen.state,
-            restarts: seen.restarts,
-        }
-    }
-}
 
 /// Why a tree was not started.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -54,11 +25,6 @@ pub enum SuperviseError {
     #[error(transparent)]
     Spawn(#[from] SpawnError),
 }
-
-/// The supervisor is not running: it gave up, was stopped, or is being restarted.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the supervisor {0} is not running")]
-pub struct SupervisorUnavailable(pub ActorPath);
 
 /// Puts supervisors into a runtime. In the prelude.
 pub trait SuperviseExt {
@@ -73,12 +39,16 @@ pub trait SuperviseExt {
     /// Dropped early, the tree may go on starting; it is then found in the directory.
     fn supervise(
         &self,
-        supervisor: Supervisor,
+        supervisor: impl Into<Supervisor> + Send,
     ) -> impl Future<Output = Result<SupervisorRef, SuperviseError>> + Send;
 }
 
 impl SuperviseExt for Runtime {
-    async fn supervise(&self, supervisor: Supervisor) -> Result<SupervisorRef, SuperviseError> {
+    async fn supervise(
+        &self,
+        supervisor: impl Into<Supervisor> + Send,
+    ) -> Result<SupervisorRef, SuperviseError> {
+        let supervisor = supervisor.into();
         let complaints = supervisor.complaints();
         if !complaints.is_empty() {
             return Err(SuperviseError::Spec(complaints));
@@ -118,21 +88,168 @@ impl SupervisorRef {
         self.runtime.resolve(&Address::new(path))
     }
 
-    /// Its children in start order.
+    /// A reference to the supervisor below, by its name or its path from here.
     ///
     /// # Errors
     ///
-    /// [`SupervisorUnavailable`] when no incarnation runs.
+    /// [`ResolveError`]: the name is no path, or nobody lives there. [`ResolveError::Nobody`] also when no supervisor
+    /// does.
+    pub fn below(&self, name: &str) -> Result<SupervisorRef, ResolveError> {
+        let path = ActorPath::parse(&format!("{}/{name}", self.path()))?;
+        let place = self.runtime.place(&path)?;
+        match OverseerRef::<Supervising>::of(&place) {
+            Some(_) => Ok(SupervisorRef { runtime: self.runtime.clone(), place }),
+            None => Err(ResolveError::Nobody { path }),
+        }
+    }
+
+    /// The same supervisor as one of many `A`s. Whether it is one shows at the first start:
+    /// [`AdminError::OtherKind`] if not.
+    #[must_use]
+    pub fn dynamic<A: Actor>(&self) -> DynamicRef<A> {
+        DynamicRef::new(self.clone())
+    }
+
+    pub(crate) fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    pub(crate) async fn request<T>(
+        &self,
+        request: impl FnOnce(Answer<T>) -> Request,
+    ) -> Result<T, AdminError> {
+        let unavailable = || AdminError::Unavailable(self.path().clone());
+        let (answer, answered) = oneshot::channel();
+        let me = OverseerRef::<Supervising>::of(&self.place).ok_or_else(unavailable)?;
+        // Each caller waits for one answer, so it is the callers who are the bound.
+        me.post_unbounded(SupervisorMessage::Request(request(answer))).map_err(|_| unavailable())?;
+        answered.await.map_err(|_| unavailable())?
+    }
+
+    /// Its children in start order: OTP's `which_children`.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError::Unavailable`] when no incarnation runs.
     ///
     /// # Cancel safety
     ///
     /// May be dropped.
-    pub async fn children(&self) -> Result<Vec<ChildInfo>, SupervisorUnavailable> {
-        let unavailable = || SupervisorUnavailable(self.path().clone());
-        let (answer, children) = oneshot::channel();
-        let me = OverseerRef::<Supervising>::of(&self.place).ok_or_else(unavailable)?;
-        me.post(SupervisorMessage::Children(answer)).map_err(|_| unavailable())?;
-        children.await.map_err(|_| unavailable())
+    pub async fn children(&self) -> Result<Vec<ChildInfo>, AdminError> {
+        self.request(Request::List).await
+    }
+
+    /// The child called `name`: OTP's `which_child`.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError::NotFound`], [`AdminError::Unavailable`].
+    ///
+    /// # Cancel safety
+    ///
+    /// May be dropped.
+    pub async fn child(&self, name: &str) -> Result<ChildInfo, AdminError> {
+        self.request(|answer| Request::Show(name.to_owned(), answer)).await
+    }
+
+    /// What the spec of the child called `name` says: OTP's `get_childspec`.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError::NotFound`], [`AdminError::Unavailable`].
+    ///
+    /// # Cancel safety
+    ///
+    /// May be dropped.
+    pub async fn child_spec(&self, name: &str) -> Result<ChildSettings, AdminError> {
+        self.request(|answer| Request::Settings(name.to_owned(), answer)).await
+    }
+
+    /// How many children there are: OTP's `count_children`. Walks over them.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError::Unavailable`].
+    ///
+    /// # Cancel safety
+    ///
+    /// May be dropped.
+    pub async fn count_children(&self) -> Result<ChildCounts, AdminError> {
+        self.request(Request::Count).await
+    }
+
+    /// Adds a child behind all others and starts it; ready when it has started. A child that declines stays listed,
+    /// stopped, unless it is temporary. Like all requests it is carried out between two other things the supervisor
+    /// does, and the supervisor waits for the start: the `start` of a child must not ask its own supervisor.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError::AlreadyStarted`], [`AdminError::AlreadyPresent`], [`AdminError::StartFailed`],
+    /// [`AdminError::Spec`] and others; nothing of the child is kept.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped early, the child may be started all the same.
+    pub async fn start_child(&self, child: ChildSpec) -> Result<ChildInfo, AdminError> {
+        self.request(|answer| Request::Start(Box::new(child), answer)).await
+    }
+
+    /// Stops the child called `name` as its spec says, and leaves it stopped: what waits for it goes to dead letters. Its
+    /// spec stays, unless it is temporary. Good also for one that is stopped already, or waits for its next try.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError::NotFound`], [`AdminError::Unavailable`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped early, it is stopped all the same.
+    pub async fn terminate_child(&self, name: &str) -> Result<(), AdminError> {
+        self.request(|answer| Request::Terminate(name.to_owned(), answer)).await
+    }
+
+    /// Starts the stopped child called `name` again. Does not count for the intensity.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError::NotFound`], [`AdminError::Running`], [`AdminError::Restarting`]; [`AdminError::StartFailed`], and
+    /// it stays stopped.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped early, the child may be started all the same.
+    pub async fn restart_child(&self, name: &str) -> Result<ChildInfo, AdminError> {
+        self.request(|answer| Request::Restart(name.to_owned(), answer)).await
+    }
+
+    /// Removes the spec of the stopped child called `name`, and its place: references answer `Gone`.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError::NotFound`], [`AdminError::Running`], [`AdminError::Restarting`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped early, it is removed all the same.
+    pub async fn delete_child(&self, name: &str) -> Result<(), AdminError> {
+        self.request(|answer| Request::Delete(name.to_owned(), answer)).await
+    }
+
+    /// Changes the supervisor while it runs, as OTP's code change does: strategy, intensity and mode are replaced; a
+    /// child that both specs name goes on under its new spec (what it is started with stays); one that only the new spec
+    /// names is added, stopped; one that it does not name is kept. Later lives of the supervisor begin with the new
+    /// spec. Its name does not matter.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError::Spec`], [`AdminError::OtherKind`], [`AdminError::Unavailable`]; nothing was changed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped early, it is changed all the same.
+    pub async fn change(&self, spec: impl Into<Supervisor>) -> Result<(), AdminError> {
+        let spec = Box::new(spec.into());
+        self.request(|answer| Request::Change(spec, answer)).await
     }
 
     /// Stops the whole tree below in reverse start order, and says how the supervisor ended.

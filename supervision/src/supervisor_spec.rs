@@ -1,23 +1,46 @@
 //! The spec of a supervisor, and what may be wrong with it.
 
 use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use greenroom_runtime::{ActorPath, OverseerRef, PathError, PlaceSpec};
+use greenroom_runtime::{ActorPath, Failure, OverseerRef, PathError, PlaceSpec};
 
 use crate::child_spec::ChildSpec;
-use crate::policy::{RestartIntensity, Strategy};
+use crate::dynamic_supervisor::Template;
+#[cfg(any(test, feature = "testing"))]
+use crate::planted::PlantedBug;
+use crate::policy::{AutoShutdown, Restart, RestartIntensity, Strategy};
 use crate::supervisor::Supervising;
 
 /// A supervisor to be: its name, its strategy, its children in start order.
 ///
-/// A supervisor that names no addition (no backoff) behaves as OTP's.
+/// A supervisor that names no addition (no backoff, no cleared mailbox) behaves as OTP's.
 #[derive(Clone, Debug)]
 pub struct Supervisor {
     pub(crate) name: String,
     pub(crate) strategy: Strategy,
     pub(crate) intensity: RestartIntensity,
+    pub(crate) auto_shutdown: AutoShutdown,
     pub(crate) children: Vec<ChildSpec>,
+    /// How its children are made, if they are all alike and come by request.
+    pub(crate) template: Option<Template>,
+    /// Makes everything above but the name, at the begin of each life.
+    pub(crate) init: Option<Init>,
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) planted: Option<PlantedBug>,
+}
+
+type InitFn = dyn Fn() -> Result<Option<Supervisor>, Failure> + Send + Sync;
+
+#[derive(Clone)]
+pub(crate) struct Init(pub(crate) Arc<InitFn>);
+
+impl fmt::Debug for Init {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Init")
+    }
 }
 
 /// Something wrong with a spec. All complaints about a tree are returned at once, before anything is started.
@@ -47,6 +70,22 @@ pub enum SpecComplaint {
         /// Which supervisor.
         supervisor: String,
     },
+    /// A child is significant, but its supervisor never ends with one. Choose an [`AutoShutdown`] mode.
+    #[error("{supervisor}: `{name}` is significant, but this supervisor never ends with a significant child")]
+    SignificantInVain {
+        /// Which supervisor.
+        supervisor: String,
+        /// Which child.
+        name: String,
+    },
+    /// A permanent child always comes back, so its end can mean nothing.
+    #[error("{supervisor}: `{name}` is permanent, so it cannot be significant")]
+    SignificantPermanent {
+        /// Which supervisor.
+        supervisor: String,
+        /// Which child.
+        name: String,
+    },
 }
 
 impl Supervisor {
@@ -56,8 +95,25 @@ impl Supervisor {
             name: name.into(),
             strategy: Strategy::default(),
             intensity: RestartIntensity::default(),
+            auto_shutdown: AutoShutdown::default(),
             children: Vec::new(),
+            template: None,
+            init: None,
+            #[cfg(any(test, feature = "testing"))]
+            planted: None,
         }
+    }
+
+    /// A supervisor called `name` whose spec is made anew by `init` at the begin of each of its lives, as OTP's `init`
+    /// does. `Ok(None)` declines to start, as OTP's `ignore`; an error or a panic fails the start, and so does a spec
+    /// with complaints. The name in the spec that is made does not matter.
+    ///
+    /// `init` runs in the supervisor's task: it must not block.
+    pub fn from_fn(
+        name: impl Into<String>,
+        init: impl Fn() -> Result<Option<Supervisor>, Failure> + Send + Sync + 'static,
+    ) -> Self {
+        Supervisor { init: Some(Init(Arc::new(init))), ..Self::named(name) }
     }
 
     /// Which siblings a restart concerns. Default: [`Strategy::OneForOne`].
@@ -71,6 +127,13 @@ impl Supervisor {
     #[must_use]
     pub fn intensity(mut self, max: u32, within: Duration) -> Self {
         self.intensity = RestartIntensity { max, within };
+        self
+    }
+
+    /// Whether it ends itself when significant children have ended. Default: [`AutoShutdown::Never`].
+    #[must_use]
+    pub fn auto_shutdown(mut self, mode: AutoShutdown) -> Self {
+        self.auto_shutdown = mode;
         self
     }
 
@@ -88,29 +151,47 @@ impl Supervisor {
         self
     }
 
+    /// Plants a bug, to show that a test finds it.
+    #[cfg(any(test, feature = "testing"))]
+    #[must_use]
+    pub fn plant(mut self, bug: PlantedBug) -> Self {
+        self.planted = Some(bug);
+        self
+    }
+
     /// Everything wrong with this spec and those below it; empty if nothing is.
     #[must_use]
     pub fn complaints(&self) -> Vec<SpecComplaint> {
-        let supervisor = || self.name.clone();
         let mut complaints = Vec::new();
-        let mut check_name = |name: &str| {
-            if let Err(source) = segment(name) {
-                complaints.push(SpecComplaint::BadName { supervisor: supervisor(), source });
-            }
-        };
-        check_name(&self.name);
-        self.children.iter().filter(|child| child.below.is_none()).for_each(|child| check_name(child.name()));
+        complaints.extend(bad_name(&self.name, &self.name));
         if self.intensity.within.is_zero() {
-            complaints.push(SpecComplaint::EmptyWindow { supervisor: supervisor() });
+            complaints.push(SpecComplaint::EmptyWindow { supervisor: self.name.clone() });
         }
         let mut names = BTreeSet::new();
         for child in &self.children {
             if !names.insert(child.name()) {
                 let name = child.name().to_owned();
-                complaints.push(SpecComplaint::DuplicateChild { supervisor: supervisor(), name });
+                complaints.push(SpecComplaint::DuplicateChild { supervisor: self.name.clone(), name });
             }
-            complaints.extend(child.below.iter().flat_map(|below| below.complaints()));
+            complaints.extend(self.complaints_about(child));
         }
+        complaints
+    }
+
+    /// What is wrong with `child` as a child of this supervisor.
+    pub(crate) fn complaints_about(&self, child: &ChildSpec) -> Vec<SpecComplaint> {
+        let (supervisor, name) = (|| self.name.clone(), || child.name().to_owned());
+        let mut complaints = Vec::new();
+        if child.below.is_none() {
+            complaints.extend(bad_name(&self.name, child.name()));
+        }
+        if child.settings.significant && self.auto_shutdown == AutoShutdown::Never {
+            complaints.push(SpecComplaint::SignificantInVain { supervisor: supervisor(), name: name() });
+        }
+        if child.settings.significant && child.settings.restart == Restart::Permanent {
+            complaints.push(SpecComplaint::SignificantPermanent { supervisor: supervisor(), name: name() });
+        }
+        complaints.extend(child.below.iter().flat_map(|below| below.complaints()));
         complaints
     }
 
@@ -120,11 +201,13 @@ impl Supervisor {
     }
 }
 
-fn segment(name: &str) -> Result<(), PathError> {
-    if name.contains('/') {
-        return Err(PathError::BadSegment { segment: name.to_owned() });
-    }
-    ActorPath::parse(name).map(drop)
+fn bad_name(supervisor: &str, name: &str) -> Option<SpecComplaint> {
+    let parsed = if name.contains('/') {
+        Err(PathError::BadSegment { segment: name.to_owned() })
+    } else {
+        ActorPath::parse(name).map(drop)
+    };
+    parsed.err().map(|source| SpecComplaint::BadName { supervisor: supervisor.to_owned(), source })
 }
 
 #[cfg(test)]
@@ -134,16 +217,20 @@ mod tests {
     #[test]
     fn every_complaint_about_a_tree_is_returned_at_once() {
         let below = Supervisor::named("Below").intensity(1, Duration::ZERO);
+        let vain = Supervisor::named("vain");
         let spec = Supervisor::named("top")
             .child(ChildSpec::supervisor(Supervisor::named("twin")))
             .child(ChildSpec::supervisor(Supervisor::named("twin")))
-            .child(ChildSpec::supervisor(below));
+            .child(ChildSpec::supervisor(below))
+            .child(ChildSpec::supervisor(vain).significant());
 
         let complaints = spec.complaints();
 
-        assert_eq!(complaints.len(), 3, "{complaints:?}");
+        assert_eq!(complaints.len(), 5, "{complaints:?}");
         assert!(matches!(&complaints[0], SpecComplaint::DuplicateChild { name, .. } if name == "twin"));
         assert!(matches!(&complaints[1], SpecComplaint::BadName { .. }));
         assert!(matches!(&complaints[2], SpecComplaint::EmptyWindow { .. }));
+        assert!(matches!(&complaints[3], SpecComplaint::SignificantInVain { name, .. } if name == "vain"));
+        assert!(matches!(&complaints[4], SpecComplaint::SignificantPermanent { name, .. } if name == "vain"));
     }
 }

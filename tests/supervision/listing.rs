@@ -89,7 +89,7 @@ async fn a_crowd_that_asks_for_the_children_does_not_crowd_out_a_restart() {
     stage.log.until_times("start a", 2).await;
 
     let answers = crowd.join_all().await;
-    assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1_024);
+    assert!(answers.iter().all(Result::is_ok), "each waits for its answer, so none is refused");
     stage.end().await;
 }
 

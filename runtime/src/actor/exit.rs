@@ -37,6 +37,13 @@ pub enum ExitReason {
     /// It ended by itself, as it wished: OTP's `normal`.
     #[error("ended normally")]
     Normal,
+    /// Its `start` declined: there is nothing to do for it. OTP's `ignore`.
+    #[error("declined to start: {why}")]
+    Declined {
+        /// What the start said.
+        #[source]
+        why: Failure,
+    },
     /// It was asked to stop by its supervisor or by the runtime: OTP's `shutdown`.
     #[error("was shut down")]
     Shutdown,
@@ -79,6 +86,15 @@ pub enum ExitReason {
         #[source]
         caused_by: Arc<ExitReason>,
     },
+    /// A supervisor ended because a significant child had ended: OTP's `auto_shutdown`.
+    #[error("ended because {child}, a significant child, had ended")]
+    AutoShutdown {
+        /// The significant child that ended last.
+        child: ActorPath,
+        /// How that child ended.
+        #[source]
+        caused_by: Arc<ExitReason>,
+    },
     /// A supervisor could not start one of its children.
     #[error("could not start {child}")]
     ChildFailedToStart {
@@ -91,9 +107,9 @@ pub enum ExitReason {
 }
 
 impl ExitReason {
-    /// Whether it ended by itself, as it wished.
+    /// Whether it ended by itself, as it wished, or declined to start.
     pub fn is_normal(&self) -> bool {
-        matches!(self, ExitReason::Normal)
+        matches!(self, ExitReason::Normal | ExitReason::Declined { .. })
     }
 
     /// Whether it was asked to end, or is a supervisor that gave up (OTP gives both the reason `shutdown`).
@@ -103,6 +119,7 @@ impl ExitReason {
             ExitReason::Shutdown
                 | ExitReason::IntensityExceeded { .. }
                 | ExitReason::ChildFailedToStart { .. }
+                | ExitReason::AutoShutdown { .. }
         )
     }
 
@@ -117,11 +134,12 @@ impl ExitReason {
             ExitReason::Killed { phase }
             | ExitReason::Panicked { phase, .. }
             | ExitReason::Failed { phase, .. } => Some(*phase),
-            ExitReason::StartTimedOut => Some(ExitPhase::Start),
+            ExitReason::StartTimedOut | ExitReason::Declined { .. } => Some(ExitPhase::Start),
             ExitReason::Unresponsive => Some(ExitPhase::Handle),
             ExitReason::Normal
             | ExitReason::Shutdown
             | ExitReason::IntensityExceeded { .. }
+            | ExitReason::AutoShutdown { .. }
             | ExitReason::ChildFailedToStart { .. } => None,
         }
     }
@@ -139,6 +157,7 @@ impl ExitReason {
     pub fn label(&self) -> &'static str {
         match self {
             ExitReason::Normal => "normal",
+            ExitReason::Declined { .. } => "declined",
             ExitReason::Shutdown => "shutdown",
             ExitReason::Killed { .. } => "killed",
             ExitReason::Panicked { .. } => "panicked",
@@ -146,6 +165,7 @@ impl ExitReason {
             ExitReason::StartTimedOut => "start_timed_out",
             ExitReason::Unresponsive => "unresponsive",
             ExitReason::IntensityExceeded { .. } => "intensity_exceeded",
+            ExitReason::AutoShutdown { .. } => "auto_shutdown",
             ExitReason::ChildFailedToStart { .. } => "child_failed_to_start",
         }
     }

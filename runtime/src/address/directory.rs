@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
+use std::ops::Bound;
 use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -27,9 +28,10 @@ impl Directory {
     /// All places below `path`, parents before children.
     pub(crate) fn below(&self, path: &ActorPath) -> Vec<Place> {
         let places = lock(&self.places);
-        // `a-b` sorts between `a` and `a/b`, so the range is filtered rather than cut at the first stranger.
-        let rest = places.range(path.clone()..).take_while(|(at, _)| at.as_str().starts_with(path.as_str()));
-        rest.filter(|(at, _)| at.is_below(path)).map(|(_, place)| place.clone()).collect()
+        // `0` follows `/`: all that begins with the path and a slash, and none of its longer-named siblings.
+        let (first, beyond) = (format!("{path}/"), format!("{path}0"));
+        let below = places.range::<str, _>((Bound::Excluded(&*first), Bound::Excluded(&*beyond)));
+        below.map(|(_, place)| place.clone()).collect()
     }
 
     pub(crate) fn all(&self) -> Vec<Place> {

@@ -1,5 +1,6 @@
 //! Where an actor lives in the tree, and which life of it is meant.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -45,6 +46,12 @@ pub enum PathError {
         /// The first segment that was refused.
         segment: String,
     },
+}
+
+impl Borrow<str> for ActorPath {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
 }
 
 impl ActorPath {

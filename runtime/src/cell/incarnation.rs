@@ -91,7 +91,7 @@ impl<A: Actor> Life<A> {
             if let Some(journal) = &mut journal {
                 journal.count_from_here();
             }
-            Ok((actor, journal))
+            Ok::<_, Failure>((actor, journal))
         };
         let served = {
             let begin = pin!(begin);
@@ -101,6 +101,7 @@ impl<A: Actor> Life<A> {
         let phase = ExitPhase::Start;
         match served {
             Some(Some(Ok(Ok(begun)))) => Ok(begun),
+            Some(Some(Ok(Err(why)))) if why.is_declined() => Err(ExitReason::Declined { why }),
             Some(Some(Ok(Err(failure)))) => Err(ExitReason::Failed { phase, failure }),
             Some(Some(Err(text))) => Err(ExitReason::Panicked { phase, text: text.into() }),
             Some(None) => Err(ExitReason::StartTimedOut),

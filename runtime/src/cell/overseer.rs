@@ -99,11 +99,14 @@ pub(crate) struct Post<M>(pub(crate) M);
 /// The cell of an overseer: lasting, like an actor's, but without a mailbox of its own.
 pub(crate) struct OverseerCell<O: Overseer> {
     pub(crate) core: Arc<CellCore>,
-    build: Box<dyn Fn() -> O + Send + Sync>,
+    /// Makes the overseer of the next life.
+    build: Mutex<Build<O>>,
     knock: Mutex<Option<Knock<O::Message>>>,
     /// Whether it is the root of its runtime, which has no place in the directory.
     is_root: bool,
 }
+
+type Build<O> = Arc<dyn Fn() -> O + Send + Sync>;
 
 impl<O: Overseer> Seat for OverseerCell<O> {
     fn core(&self) -> &Arc<CellCore> {
@@ -119,6 +122,7 @@ impl<O: Overseer> Seat for OverseerCell<O> {
         lock(&self.knock).take();
     }
     fn shelve(&self) {}
+    fn clear(&self) {}
     fn drain(&self) {
         self.core.raise(Raised::Stop);
     }
@@ -149,7 +153,8 @@ impl<O: Overseer> ShellLife<O> {
         incarnation: Incarnation,
         control: Arc<ControlLane>,
     ) -> Self {
-        let overseer = (cell.build)();
+        let build = lock(&cell.build).clone();
+        let overseer = build();
         ShellLife { cell, overseer, incarnation, control, context: None, done: false }
     }
 
@@ -158,7 +163,8 @@ impl<O: Overseer> ShellLife<O> {
         let runtime = Runtime::guest(core.world.clone());
         let stop = self.control.token();
         let context = self.context.insert(OverseerContext { path: core.path.clone(), runtime, link, stop });
-        let flow = cut_by_kill(&self.control, pin!(self.overseer.begin(context))).await;
+        let begin = pin!(self.overseer.begin(context));
+        let flow = cut_by_kill(&self.control, ExitPhase::Start, begin).await;
         if matches!(flow, Flow::Stay) {
             core.started(self.incarnation);
         }
@@ -167,12 +173,14 @@ impl<O: Overseer> ShellLife<O> {
 
     pub(crate) async fn on_message(&mut self, message: O::Message) -> Flow {
         let Some(context) = &self.context else { return Flow::Stay };
-        cut_by_kill(&self.control, pin!(self.overseer.on_message(message, context))).await
+        let call = pin!(self.overseer.on_message(message, context));
+        cut_by_kill(&self.control, ExitPhase::Handle, call).await
     }
 
     pub(crate) async fn on_child_exit(&mut self, exit: ChildExit) -> Flow {
         let Some(context) = &self.context else { return Flow::Stay };
-        cut_by_kill(&self.control, pin!(self.overseer.on_child_exit(exit, context))).await
+        let call = pin!(self.overseer.on_child_exit(exit, context));
+        cut_by_kill(&self.control, ExitPhase::Handle, call).await
     }
 
     pub(crate) async fn on_control(&mut self) -> Flow {
@@ -184,7 +192,7 @@ impl<O: Overseer> ShellLife<O> {
             Raised::Kill => return Flow::Leave(ExitReason::Killed { phase: ExitPhase::Idle }),
         }
         let stop = pin!(async { Flow::Leave(self.overseer.on_stop(context).await) });
-        cut_by_kill(&self.control, stop).await
+        cut_by_kill(&self.control, ExitPhase::Stop, stop).await
     }
 
     pub(crate) fn reach(&self, knock: Knock<O::Message>) {
@@ -218,20 +226,24 @@ impl<O: Overseer> Drop for ShellLife<O> {
 }
 
 /// Polls an overseer until it is done, panics, or is killed.
-async fn cut_by_kill<F: Future<Output = Flow>>(control: &ControlLane, mut call: Pin<&mut F>) -> Flow {
+async fn cut_by_kill<F: Future<Output = Flow>>(
+    control: &ControlLane,
+    phase: ExitPhase,
+    mut call: Pin<&mut F>,
+) -> Flow {
     poll_fn(|context| {
         match catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(context))) {
             Ok(Poll::Ready(flow)) => return Poll::Ready(flow),
             Ok(Poll::Pending) => {}
             Err(payload) => {
                 let text = panic_text(&*payload).into();
-                let reason = ExitReason::Panicked { phase: ExitPhase::Handle, text };
+                let reason = ExitReason::Panicked { phase, text };
                 return Poll::Ready(Flow::Leave(reason));
             }
         }
         control.register(context.waker());
         if control.raised() == Raised::Kill {
-            return Poll::Ready(Flow::Leave(ExitReason::Killed { phase: ExitPhase::Handle }));
+            return Poll::Ready(Flow::Leave(ExitReason::Killed { phase }));
         }
         Poll::Pending
     })
@@ -274,12 +286,18 @@ impl<O: Overseer> OverseerRef<O> {
         }
     }
 
-    /// Hands it a message however many wait: for what is bounded elsewhere, such as what it tells itself.
+    /// From the next life on it is made by `build`.
+    pub fn build_with(&self, build: impl Fn() -> O + Send + Sync + 'static) {
+        *lock(&self.cell.build) = Arc::new(build);
+    }
+
+    /// Hands it a message however many wait: for what is bounded elsewhere, such as what it tells itself, or a request
+    /// whose sender waits for the answer.
     ///
     /// # Errors
     ///
     /// The message comes back when no incarnation runs.
-    pub(crate) fn post_unbounded(&self, message: O::Message) -> Result<(), O::Message> {
+    pub fn post_unbounded(&self, message: O::Message) -> Result<(), O::Message> {
         let knock = lock(&self.cell.knock).clone();
         match knock {
             Some(knock) => knock.post_unbounded(message),
@@ -324,7 +342,7 @@ impl<O: Overseer> OverseerRef<O> {
         build: impl Fn() -> O + Send + Sync + 'static,
     ) -> OverseerCell<O> {
         let core = CellCore::new(world.clone(), path, crate::message::short_type_name::<O>(), false);
-        OverseerCell { core, build: Box::new(build), knock: Mutex::new(None), is_root }
+        OverseerCell { core, build: Mutex::new(Arc::new(build)), knock: Mutex::new(None), is_root }
     }
 
     /// Launches the root of a runtime: linked under nobody, not in the directory.

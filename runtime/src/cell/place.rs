@@ -95,6 +95,7 @@ pub(crate) trait Seat: Send + Sync + 'static {
     fn end(&self, incarnation: Incarnation, reason: ExitReason) -> bool;
     fn close(&self);
     fn shelve(&self);
+    fn clear(&self);
     fn drain(&self);
     fn waiting(&self) -> (usize, usize);
     fn in_hand(&self) -> Option<InHand>;
@@ -197,6 +198,11 @@ impl Place {
         Some(core.exit_of(incarnation).unwrap_or(ExitReason::Unresponsive))
     }
 
+    /// Asks the running incarnation to stop, without waiting: for those who stop many at once.
+    pub fn ask_to_stop(&self) {
+        self.0.core().raise(Raised::Stop);
+    }
+
     /// Declares `incarnation` down although its task still runs: what it sends, answers or stores from now on is
     /// refused.
     fn fence(&self, incarnation: Incarnation) {
@@ -233,6 +239,11 @@ impl Place {
             below.0.shelve();
         }
         self.0.shelve();
+    }
+
+    /// Sends what waits to dead letters, without laying the place aside. A durable actor keeps it.
+    pub fn clear(&self) {
+        self.0.clear();
     }
 
     /// Deletes the place, and those below it: what waits goes to dead letters, references answer `Gone`. A running

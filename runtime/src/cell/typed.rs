@@ -149,6 +149,14 @@ impl<A: Actor> Seat for Cell<A> {
         self.clear_out(Gate::Shelved);
     }
 
+    fn clear(&self) {
+        if self.core.is_durable {
+            return; // what it has accepted stays accepted
+        }
+        for queued in self.mailbox.clear() {
+            self.bury(queued, DeadLetterReason::Cleared, NoReply::Stopped);
+        }
+    }
     fn drain(&self) {
         self.mailbox.drain();
         self.core.raise(Raised::Drain);

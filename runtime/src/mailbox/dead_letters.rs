@@ -36,6 +36,9 @@ pub enum DeadLetterReason {
     /// The place was deleted, or laid aside for now, while it waited.
     #[error("its place was deleted, or laid aside for now, while it waited")]
     Gone,
+    /// Its actor went down with its group, and its supervisor clears the mailbox then.
+    #[error("its actor was restarted with its group, and its mailbox cleared")]
+    Cleared,
     /// The state after it could not be stored, or its handler was cut in the middle of that.
     #[error("the state after it may not be stored")]
     Unstored,
@@ -55,6 +58,7 @@ impl DeadLetterReason {
             DeadLetterReason::Expired => "expired",
             DeadLetterReason::Shed => "shed",
             DeadLetterReason::Gone => "gone",
+            DeadLetterReason::Cleared => "cleared",
             DeadLetterReason::Unstored => "unstored",
             DeadLetterReason::Fenced => "fenced",
         }

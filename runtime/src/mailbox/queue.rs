@@ -524,11 +524,20 @@ impl<E: Parcel> Mailbox<E> {
     /// Refuses everything from now on and gives back what waits, oldest first.
     pub(crate) fn close(&self, gate: Gate) -> Vec<Queued<E>> {
         self.shut(gate);
-        let mut inbound = lock(&self.inbound);
-        let mut batch = lock(&self.batch);
-        let mut left: Vec<Queued<E>> = batch.items.drain(..).collect();
-        left.extend(inbound.items.drain(..));
-        add(&self.freed, left.len());
+        self.clear()
+    }
+
+    /// Gives back what waits, oldest first, and stays as open as it is.
+    pub(crate) fn clear(&self) -> Vec<Queued<E>> {
+        let left = {
+            let mut inbound = lock(&self.inbound);
+            let mut batch = lock(&self.batch);
+            let mut left: Vec<Queued<E>> = batch.items.drain(..).collect();
+            left.extend(inbound.items.drain(..));
+            add(&self.freed, left.len());
+            left
+        };
+        self.admit(1);
         left
     }
 

@@ -36,7 +36,15 @@ struct Inner {
     class: FailureClass,
     text: Cow<'static, str>,
     cause: Option<Arc<dyn Error + Send + Sync>>,
-    answered_elsewhere: bool,
+    special: Special,
+}
+
+/// What is no failure at all, but takes the way of one.
+#[derive(Clone, Copy, PartialEq)]
+enum Special {
+    No,
+    AnsweredElsewhere,
+    Declined,
 }
 
 impl Failure {
@@ -69,18 +77,30 @@ impl Failure {
     pub fn of(class: FailureClass, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         let cause: Arc<dyn Error + Send + Sync> = Arc::from(cause.into());
         let text = cause.to_string().into();
-        Failure(Box::new(Inner { class, text, cause: Some(cause), answered_elsewhere: false }))
+        Failure(Box::new(Inner { class, text, cause: Some(cause), special: Special::No }))
     }
 
     /// What a handler "fails" with after it gave its reply port away; never seen by anybody outside.
     pub(crate) fn answered_elsewhere() -> Self {
         let text = Cow::Borrowed("the reply port was given away");
         let class = FailureClass::Cancelled;
-        Failure(Box::new(Inner { class, text, cause: None, answered_elsewhere: true }))
+        Failure(Box::new(Inner { class, text, cause: None, special: Special::AnsweredElsewhere }))
     }
 
     pub(crate) fn is_answered_elsewhere(&self) -> bool {
-        self.0.answered_elsewhere
+        self.0.special == Special::AnsweredElsewhere
+    }
+
+    /// What a `start` returns that has nothing to do here, such as an optional part that is not configured: OTP's
+    /// `ignore`. No failure: the supervisor goes on without this child and keeps its spec. From a handler it is a
+    /// [`Cancelled`](FailureClass::Cancelled) failure.
+    pub fn declined(why: impl Into<Cow<'static, str>>) -> Self {
+        let class = FailureClass::Cancelled;
+        Failure(Box::new(Inner { class, text: why.into(), cause: None, special: Special::Declined }))
+    }
+
+    pub(crate) fn is_declined(&self) -> bool {
+        self.0.special == Special::Declined
     }
 
     /// The class, which decides what follows.

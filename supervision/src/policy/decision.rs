@@ -31,6 +31,9 @@ pub enum Decision {
     /// Stop all children in reverse start order and leave with [`ExitClass::Shutdown`]: the restart intensity is
     /// exceeded.
     GiveUp,
+    /// Stop all children in reverse start order and leave with [`ExitClass::Shutdown`]: a significant child ended, for
+    /// good and by itself.
+    AutoShutdown,
 }
 
 /// Decides what follows when the child at position `child` left.
@@ -41,14 +44,20 @@ pub enum Decision {
 ///
 /// ```
 /// use greenroom_supervision::{
-///     ChildFacts, ChildState, Decision, ExitClass, OnExternal, Restart, RestartHistory, RestartIntensity, Strategy,
-///     SupervisorFacts, SupervisorPhase, decide,
+///     AutoShutdown, ChildFacts, ChildState, Decision, ExitClass, OnExternal, Restart, RestartHistory,
+///     RestartIntensity, Strategy, SupervisorFacts, SupervisorPhase, decide,
 /// };
 ///
-/// let child =
-///     ChildFacts { restart: Restart::Transient, state: ChildState::Running, on_external: OnExternal::Counts };
+/// let child = ChildFacts {
+///     restart: Restart::Transient,
+///     state: ChildState::Running,
+///     on_external: OnExternal::Counts,
+///     significant: false,
+/// };
 /// let facts = SupervisorFacts {
 ///     strategy: Strategy::OneForAll,
+///     auto_shutdown: AutoShutdown::Never,
+///     names: &[],
 ///     phase: SupervisorPhase::Running,
 ///     children: &[child; 2],
 ///     now_ms: 0,
@@ -73,9 +82,11 @@ pub fn decide(
     match (facts.phase, left.state, left.restart, left.restart.comes_back(exit)) {
         (SupervisorPhase::Stopping, _, _, _) => Decision::Ignore,
         (SupervisorPhase::Running, ChildState::Restarting | ChildState::Stopped, _, _) => Decision::Ignore,
-        (SupervisorPhase::Running, ChildState::Running, Restart::Temporary, _) => Decision::Forget,
+        (SupervisorPhase::Running, ChildState::Running, Restart::Temporary, _) => {
+            unless_it_ends_all(facts, child, Decision::Forget)
+        }
         (SupervisorPhase::Running, ChildState::Running, Restart::Permanent | Restart::Transient, false) => {
-            Decision::Keep
+            unless_it_ends_all(facts, child, Decision::Keep)
         }
         (SupervisorPhase::Running, ChildState::Running, Restart::Permanent | Restart::Transient, true) => {
             restart(facts, child, exit, history)
@@ -111,6 +122,10 @@ pub fn after_failed_start(
     }
 }
 
+fn unless_it_ends_all(facts: &SupervisorFacts<'_>, child: usize, decision: Decision) -> Decision {
+    if facts.auto_shutdown.ends_supervisor(facts.children, child) { Decision::AutoShutdown } else { decision }
+}
+
 fn restart(
     facts: &SupervisorFacts<'_>,
     child: usize,
@@ -125,7 +140,8 @@ fn restart(
     match verdict {
         RestartVerdict::Exceeded => Decision::GiveUp,
         RestartVerdict::Borne => {
-            let RestartGroup { stop, forget, start } = facts.strategy.restart_group(facts.children, child);
+            let RestartGroup { stop, forget, start } =
+                facts.strategy.restart_group(facts.children, facts.names, child);
             Decision::Restart { stop, forget, start }
         }
     }
@@ -138,7 +154,7 @@ mod tests {
     use quickcheck::quickcheck;
 
     use super::*;
-    use crate::policy::{ChildFacts, RestartIntensity, Strategy};
+    use crate::policy::{AutoShutdown, ChildFacts, RestartIntensity, Strategy};
     use ChildState::{Restarting, Running, Stopped};
     use ExitClass::{Abnormal, External, Normal, Shutdown};
     use Restart::{Permanent, Temporary, Transient};
@@ -300,13 +316,15 @@ mod tests {
     }
 
     fn child(restart: Restart, state: ChildState) -> ChildFacts {
-        ChildFacts { restart, state, on_external: OnExternal::Counts }
+        ChildFacts { restart, state, on_external: OnExternal::Counts, significant: false }
     }
 
     /// A supervisor that restarts each child alone.
     fn alone(children: &[ChildFacts]) -> SupervisorFacts<'_> {
         SupervisorFacts {
             strategy: Strategy::OneForOne,
+            auto_shutdown: AutoShutdown::Never,
+            names: &[],
             phase: SupervisorPhase::Running,
             children,
             now_ms: 0,

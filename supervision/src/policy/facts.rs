@@ -1,6 +1,6 @@
 //! What a decision may look at: plain values, copied out of the supervisor.
 
-use super::{Restart, Strategy};
+use super::{AutoShutdown, Restart, Strategy};
 
 /// What a decision knows of one child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -11,6 +11,8 @@ pub struct ChildFacts {
     pub state: ChildState,
     /// What a failure outside counts for when the child cannot start.
     pub on_external: OnExternal,
+    /// Whether its end may end the supervisor.
+    pub significant: bool,
 }
 
 /// Whether a child is there: OTP's pid, `restarting` and `undefined`.
@@ -40,13 +42,17 @@ pub enum OnExternal {
 pub struct SupervisorFacts<'a> {
     /// Which siblings a restart concerns.
     pub strategy: Strategy,
+    /// Whether the end of a significant child ends it.
+    pub auto_shutdown: AutoShutdown,
     /// Whether the supervisor itself is on its way out.
     pub phase: SupervisorPhase,
     /// The children in start order, later added ones at the end.
     ///
-    /// Under [`Strategy::OneForOne`] only the child in question is read: whoever supervises very many such children
-    /// may pass a slice of that one.
+    /// Under [`Strategy::OneForOne`] only the child in question is read, unless the supervisor ends with
+    /// [`AutoShutdown::AllSignificant`]: whoever supervises very many children may pass a slice of that one.
     pub children: &'a [ChildFacts],
+    /// Their names; read by a [`Strategy::Custom`] alone, and may be empty without one.
+    pub names: &'a [&'a str],
     /// Now, in milliseconds of any clock that never runs backwards.
     pub now_ms: u64,
 }
@@ -73,6 +79,7 @@ mod arbitrary {
                 restart: pick(g, &[Restart::Permanent, Restart::Transient, Restart::Temporary]),
                 state: pick(g, &[ChildState::Running, ChildState::Restarting, ChildState::Stopped]),
                 on_external: pick(g, &[OnExternal::Counts, OnExternal::BacksOff]),
+                significant: bool::arbitrary(g),
             }
         }
     }

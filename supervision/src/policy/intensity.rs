@@ -87,6 +87,16 @@ impl RestartHistory {
         if self.exceeds(max) { RestartVerdict::Exceeded } else { RestartVerdict::Borne }
     }
 
+    /// Holds the restarts against another limit from now on. What was counted stays counted.
+    pub fn limit(&mut self, intensity: RestartIntensity) {
+        self.intensity = intensity;
+        // A stricter limit needs fewer stamps to be proven exceeded.
+        let most = usize::try_from(intensity.max).unwrap_or(usize::MAX).saturating_add(1);
+        while self.stamps_ms.len() > most {
+            self.stamps_ms.pop_front();
+        }
+    }
+
     /// How many restarts counted when the last one was recorded.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -8,6 +8,7 @@ pub(crate) mod invariants; // what holds of every decision, by name
 mod otp_conformance; // OTP's supervisor in miniature, and whether we do as it does
 mod restart; // whether a child comes back at all
 mod shutdown; // how long a child may take to stop
+mod significance; // whether the end of a child ends its supervisor
 mod strategy; // which siblings a restart concerns
 
 pub use decision::{Decision, after_failed_start, decide};
@@ -16,4 +17,5 @@ pub use facts::{ChildFacts, ChildState, OnExternal, SupervisorFacts, SupervisorP
 pub use intensity::{RestartHistory, RestartIntensity, RestartVerdict};
 pub use restart::Restart;
 pub use shutdown::Shutdown;
-pub use strategy::{RestartGroup, Strategy};
+pub use significance::AutoShutdown;
+pub use strategy::{CustomStrategy, RestartGroup, Strategy};

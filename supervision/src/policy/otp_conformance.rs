@@ -166,6 +166,7 @@ impl Otp {
                 self.restart_multiple_children(&mut after);
                 self.children.append(&mut after);
             }
+            Strategy::Custom(_) => unreachable!("OTP has none"),
             Strategy::OneForAll => {
                 let mut all = std::mem::take(&mut self.children);
                 self.restart_multiple_children(&mut all);
@@ -267,8 +268,14 @@ impl Ours {
         let Some((asked, id, exit)) = news else { return Vec::new() };
         let child = self.children.iter().position(|child| child.id == id).unwrap_or(usize::MAX);
         let children: Vec<_> = self.children.iter().map(|child| child.facts).collect();
-        let facts =
-            SupervisorFacts { strategy: self.strategy, phase: self.phase, children: &children, now_ms };
+        let facts = SupervisorFacts {
+            strategy: self.strategy,
+            auto_shutdown: AutoShutdown::Never,
+            phase: self.phase,
+            children: &children,
+            names: &[],
+            now_ms,
+        };
         match asked(&facts, child, exit, &mut self.history) {
             Decision::Ignore => Vec::new(),
             Decision::Forget => vec![Seen::Removed(self.children.remove(child).id)],
@@ -277,6 +284,7 @@ impl Ours {
                 Vec::new()
             }
             Decision::Restart { stop, forget, start } => self.restart(&stop, &forget, &start),
+            Decision::AutoShutdown => unreachable!("this one never ends by itself"),
             Decision::GiveUp => {
                 self.phase = SupervisorPhase::Stopping;
                 vec![Seen::GaveUp]

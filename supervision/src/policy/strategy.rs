@@ -1,6 +1,7 @@
 //! Which siblings a restart concerns.
 
-use std::ops::Range;
+use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use super::{ChildFacts, ChildState, Restart, invariants};
 
@@ -9,9 +10,13 @@ use super::{ChildFacts, ChildState, Restart, invariants};
 /// ```
 /// use greenroom_supervision::{ChildFacts, ChildState, OnExternal, Restart, Strategy};
 ///
-/// let child =
-///     ChildFacts { restart: Restart::Permanent, state: ChildState::Running, on_external: OnExternal::Counts };
-/// let group = Strategy::RestForOne.restart_group(&[child; 5], 2);
+/// let child = ChildFacts {
+///     restart: Restart::Permanent,
+///     state: ChildState::Running,
+///     on_external: OnExternal::Counts,
+///     significant: false,
+/// };
+/// let group = Strategy::RestForOne.restart_group(&[child; 5], &[], 2);
 ///
 /// assert_eq!(group.stop, [4, 3]); // the third left by itself
 /// assert_eq!(group.start, [2, 3, 4]);
@@ -25,6 +30,53 @@ pub enum Strategy {
     OneForAll,
     /// The child that failed and those started after it, also the ones added later.
     RestForOne,
+    /// Whom a function of yours names.
+    Custom(CustomStrategy),
+}
+
+/// A strategy of your own: a pure function from the names of the children, in start order, and the position of the one
+/// that failed, to the positions of those that go down and come up with it.
+///
+/// The failed one is always among them; positions outside the list are ignored. Stopping and starting keep their
+/// order, and temporary children are forgotten, as under every strategy. Two are equal if their names are.
+///
+/// ```
+/// use greenroom_supervision::{CustomStrategy, Strategy};
+///
+/// /// Whoever has the same first letter.
+/// fn family(names: &[&str], failed: usize) -> Vec<usize> {
+///     (0..names.len()).filter(|&at| names[at].chars().next() == names[failed].chars().next()).collect()
+/// }
+///
+/// let strategy = Strategy::Custom(CustomStrategy { name: "family", concerned: family });
+/// assert_ne!(strategy, Strategy::OneForAll);
+/// ```
+#[derive(Clone, Copy)]
+pub struct CustomStrategy {
+    /// What it is called where the tree is shown.
+    pub name: &'static str,
+    /// Whom a failure concerns.
+    pub concerned: fn(names: &[&str], failed: usize) -> Vec<usize>,
+}
+
+impl fmt::Debug for CustomStrategy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl PartialEq for CustomStrategy {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for CustomStrategy {}
+
+impl Hash for CustomStrategy {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
 }
 
 /// Who goes down and comes up in one restart.
@@ -48,10 +100,10 @@ impl Strategy {
     /// before: a transient sibling that had ended comes back with its group. A position outside `children` concerns
     /// nobody. Costs one pass over the group.
     #[must_use]
-    pub fn restart_group(self, children: &[ChildFacts], failed: usize) -> RestartGroup {
+    pub fn restart_group(self, children: &[ChildFacts], names: &[&str], failed: usize) -> RestartGroup {
         let mut group = RestartGroup::default();
-        let concerned = self.concerned(children.len(), failed);
-        for (i, child) in concerned.clone().zip(&children[concerned]) {
+        for i in self.concerned(children.len(), names, failed) {
+            let child = &children[i];
             if child.state == ChildState::Running && i != failed {
                 group.stop.push(i);
             }
@@ -72,12 +124,21 @@ impl Strategy {
         group
     }
 
-    fn concerned(self, len: usize, failed: usize) -> Range<usize> {
+    /// Positions in start order, each once.
+    fn concerned(self, len: usize, names: &[&str], failed: usize) -> Vec<usize> {
         match self {
-            _ if failed >= len => 0..0,
-            Strategy::OneForOne => failed..failed + 1,
-            Strategy::OneForAll => 0..len,
-            Strategy::RestForOne => failed..len,
+            _ if failed >= len => Vec::new(),
+            Strategy::OneForOne => vec![failed],
+            Strategy::OneForAll => (0..len).collect(),
+            Strategy::RestForOne => (failed..len).collect(),
+            Strategy::Custom(CustomStrategy { concerned, .. }) => {
+                let mut named = concerned(names, failed);
+                named.push(failed);
+                named.retain(|at| *at < len);
+                named.sort_unstable();
+                named.dedup();
+                named
+            }
         }
     }
 }
@@ -109,12 +170,24 @@ mod tests {
         ];
 
         for (children, failed, strategy, [stop, forget, start]) in table {
-            let group = strategy.restart_group(&table_of(children), *failed);
+            let group = strategy.restart_group(&table_of(children), &[], *failed);
 
             let expected =
                 RestartGroup { stop: stop.to_vec(), forget: forget.to_vec(), start: start.to_vec() };
             assert_eq!(group, expected, "{strategy:?}: child {failed} of {children}");
         }
+    }
+
+    #[test]
+    fn a_strategy_of_ones_own_names_whom_it_likes_and_nonsense_is_ignored() {
+        fn two_before(_: &[&str], failed: usize) -> Vec<usize> {
+            vec![99, failed - 2, failed - 2]
+        }
+        let strategy = Strategy::Custom(CustomStrategy { name: "two before", concerned: two_before });
+
+        let group = strategy.restart_group(&table_of("PPXPP"), &["a", "b", "c", "d", "e"], 3);
+
+        assert_eq!(group, RestartGroup { stop: vec![1], forget: vec![], start: vec![1, 3] });
     }
 
     #[test]
@@ -129,12 +202,13 @@ mod tests {
             strategy: Strategy, children: Vec<ChildFacts>, failed: usize
         ) -> bool {
             let failed = failed % (children.len() + 1);
-            let group = strategy.restart_group(&children, failed);
+            let group = strategy.restart_group(&children, &[], failed);
             let each = children.iter().enumerate().all(|(i, child)| {
                 let concerned = failed < children.len() && match strategy {
                     Strategy::OneForOne => i == failed,
                     Strategy::OneForAll => true,
                     Strategy::RestForOne => i >= failed,
+                    Strategy::Custom(_) => unreachable!("not generated"),
                 };
                 let runs = child.state == ChildState::Running;
                 let temporary = child.restart == Restart::Temporary;
@@ -165,6 +239,7 @@ mod tests {
             },
             state: if letter.is_uppercase() { ChildState::Running } else { ChildState::Stopped },
             on_external: OnExternal::Counts,
+            significant: false,
         }
     }
 }
