@@ -48,8 +48,9 @@ pub use greenroom_runtime::*;
 pub use greenroom_supervision::PlantedBug;
 pub use greenroom_supervision::{
     AdminError, AutoShutdown, ChildCounts, ChildInfo, ChildKind, ChildSettings, ChildSpec, ChildState,
-    CustomStrategy, DynamicRef, DynamicSupervisor, Mailbox, Restart, Shutdown, SpecComplaint, Strategy,
-    SuperviseError, SuperviseExt, Supervisor, SupervisorRef,
+    CustomStrategy, DynamicRef, DynamicSupervisor, Mailbox, Pool, PoolAsk, PoolRef, Restart, Route,
+    RouteError, Routed, Routing, Shutdown, SpecComplaint, Strategy, SuperviseError, SuperviseExt, Supervisor,
+    SupervisorRef,
 };
 
 pub use greenroom_tools::{
@@ -69,8 +70,8 @@ pub mod prelude {
         inbox,
     };
     pub use greenroom_supervision::{
-        AutoShutdown, ChildSpec, DynamicRef, DynamicSupervisor, Restart, Shutdown, Strategy, SuperviseExt,
-        Supervisor, SupervisorRef,
+        AutoShutdown, ChildSpec, DynamicRef, DynamicSupervisor, Pool, PoolRef, Restart, Route, RouteError,
+        Routing, Shutdown, Strategy, SuperviseExt, Supervisor, SupervisorRef,
     };
     pub use greenroom_tools::{Model, ModelExt, ModelHandle, ModelRequest, ScriptedModel, Speaker, Turn};
 }

@@ -35,6 +35,13 @@ pub enum RuntimeEvent {
         /// When: zero without a backoff.
         delay: Duration,
     },
+    /// Messages that waited at a member of a pool that is down were moved to others.
+    Rerouted {
+        /// Where they waited.
+        path: ActorPath,
+        /// How many moved.
+        count: usize,
+    },
     /// A supervisor gave up and ends.
     GaveUp {
         /// The supervisor.

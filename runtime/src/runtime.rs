@@ -295,6 +295,12 @@ impl Runtime {
         self.world.publish(event);
     }
 
+    /// Runs `task` until it is done or the runtime is shut down; for the crates that build on this one.
+    #[doc(hidden)]
+    pub fn track(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.world.track(task);
+    }
+
     /// The next number from [0, 1) of this runtime's seed; for the crates that build on this one.
     #[doc(hidden)]
     pub fn random(&self) -> f64 {

@@ -11,6 +11,7 @@ use crate::child::Child;
 use crate::child_spec::{ChildKind, ChildSettings, ChildSpec};
 use crate::children::Key;
 use crate::policy::{ChildState, Restart};
+use crate::pool::PoolSpec;
 use crate::supervisor::{Began, Supervising};
 use crate::supervisor_spec::{SpecComplaint, Supervisor};
 
@@ -141,6 +142,7 @@ pub(crate) enum Request {
     Settings(String, Answer<ChildSettings>),
     Count(Answer<ChildCounts>),
     Change(Box<Supervisor>, Answer<()>),
+    Pool(Answer<PoolSpec>),
 }
 
 impl ChildInfo {
@@ -196,6 +198,9 @@ impl Supervising {
             Request::Show(name, answer) => reply(answer, self.look(name).map(ChildInfo::of)),
             Request::Settings(name, answer) => reply(answer, self.look(name).map(|child| child.settings)),
             Request::Count(answer) => reply(answer, Ok(self.count())),
+            Request::Pool(answer) => {
+                reply(answer, self.spec.pool.clone().ok_or(AdminError::OtherKind));
+            }
             Request::Change(spec, answer) => reply(answer, self.change(*spec, cx)),
             Request::Start(..) | Request::StartInstance { .. } | Request::Restart(..) => {}
         }
@@ -363,7 +368,9 @@ impl Supervising {
     /// not started; children that the new spec does not name are kept.
     fn change(&mut self, new: Supervisor, cx: &OverseerContext) -> Result<(), AdminError> {
         let new = Supervisor { name: self.spec.name.clone(), ..new };
-        if new.template.is_some() != self.spec.template.is_some() || new.init.is_some() {
+        let other_kind = new.template.is_some() != self.spec.template.is_some()
+            || new.pool.is_some() != self.spec.pool.is_some();
+        if other_kind || new.init.is_some() {
             return Err(AdminError::OtherKind);
         }
         let complaints = new.complaints();

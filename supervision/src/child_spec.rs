@@ -3,6 +3,7 @@
 use greenroom_runtime::{Actor, ActorSpec, Backoff, PlaceSpec};
 
 use crate::policy::{Restart, Shutdown};
+use crate::pool::Pool;
 use crate::supervisor_spec::Supervisor;
 
 /// What a supervisor knows of a child before it starts it. Names no more than OTP does unless an addition is chosen.
@@ -93,6 +94,11 @@ impl ChildSpec {
             settings: ChildSettings::of(ChildKind::Supervisor),
             below: Some(Box::new(supervisor)),
         }
+    }
+
+    /// A pool of actors of one type; permanent, as long as it takes to stop.
+    pub fn pool<A: Actor>(pool: Pool<A>) -> Self {
+        Self::supervisor(pool)
     }
 
     /// Whether it comes back. Default: [`Restart::Permanent`].

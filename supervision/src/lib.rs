@@ -46,6 +46,10 @@ mod dynamic_supervisor;
 #[cfg(any(test, feature = "testing"))]
 mod planted;
 mod policy;
+mod pool;
+mod pool_ref;
+mod route;
+mod routing;
 mod supervisor;
 mod supervisor_ref;
 mod supervisor_spec;
@@ -60,5 +64,9 @@ pub use policy::{
     RestartGroup, RestartHistory, RestartIntensity, RestartVerdict, Shutdown, Strategy, SupervisorFacts,
     SupervisorPhase, after_failed_start, decide,
 };
+pub use pool::Pool;
+pub use pool_ref::{PoolAsk, PoolRef, RouteError};
+pub use route::{IntoStep, Route, Routed};
+pub use routing::Routing;
 pub use supervisor_ref::{SuperviseError, SuperviseExt, SupervisorRef};
 pub use supervisor_spec::{SpecComplaint, Supervisor};

@@ -1,11 +1,12 @@
 //! The supervisor at work: carries out what the policy decides.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use greenroom_runtime::{
-    ActorPath, ChildExit, ExitPhase, ExitReason, Failure, Flow, Overseer, OverseerContext, OverseerRef,
-    RuntimeEvent,
+    ActorPath, ChildExit, ExitPhase, ExitReason, Failure, Flow, LifeState, Overseer, OverseerContext,
+    OverseerRef, Place, RuntimeEvent,
 };
 
 use crate::admin::Request;
@@ -202,6 +203,7 @@ impl Supervising {
             }
             Err(reason) => {
                 self.children.occupy(key, None);
+                self.watch_member(key, cx);
                 match reason {
                     ExitReason::Declined { .. } => Began::Declined(reason),
                     reason => Began::Failed(reason),
@@ -404,6 +406,42 @@ impl Supervising {
         }
     }
 
+    /// Moves what waits at a member of a pool to the others when it is down for too long. Beside the supervisor, which
+    /// may be waiting for this very member to start.
+    fn watch_member(&self, key: Key, cx: &OverseerContext) {
+        let after = self.spec.pool.as_ref().and_then(|pool| pool.sharing.reroute_after);
+        let (Some(after), Some(child)) = (after, self.children.get(key)) else { return };
+        if child.is_watched.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (place, is_watched) = (child.place.clone(), child.is_watched.clone());
+        let others: Vec<Place> = self.children.iter().map(|other| other.place.clone()).collect();
+        let runtime = cx.runtime().clone();
+        let clock = runtime.clock();
+        cx.runtime().track(async move {
+            loop {
+                clock.sleep(after).await;
+                // Given up before the look: whoever falls after it finds nobody watching, and is watched anew.
+                is_watched.store(false, Ordering::Release);
+                let load = place.load();
+                let is_down = load.state != LifeState::Running && load.is_open;
+                if !is_down || is_watched.swap(true, Ordering::AcqRel) {
+                    break;
+                }
+                let can_take = |other: &&Place| {
+                    let load = other.load();
+                    load.state == LifeState::Running && load.is_open && other.path() != place.path()
+                };
+                let takers: Vec<Place> = others.iter().filter(can_take).cloned().collect();
+                let count = place.move_waiting(&takers);
+                if count > 0 {
+                    tracing::info!(member = %place.path(), count, "messages moved from a member that is down");
+                    runtime.publish(RuntimeEvent::Rerouted { path: place.path().clone(), count });
+                }
+            }
+        });
+    }
+
     // ---- ending ----
 
     async fn give_up(&mut self, key: Key, reason: &ExitReason, cx: &OverseerContext) -> Flow {
@@ -467,6 +505,7 @@ impl Overseer for Supervising {
         };
         let decided = self.ask_policy(decide, key, classify(&exit.reason), cx);
         self.children.occupy(key, None);
+        self.watch_member(key, cx);
         self.carry_out(decided, key, &exit.reason, cx).await
     }
 

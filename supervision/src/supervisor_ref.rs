@@ -1,6 +1,7 @@
 //! How others start a supervisor and reach it.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use greenroom_runtime::{
@@ -11,6 +12,8 @@ use tokio::sync::oneshot;
 use crate::admin::{AdminError, Answer, ChildCounts, ChildInfo, Request};
 use crate::child_spec::{ChildSettings, ChildSpec};
 use crate::dynamic_supervisor::DynamicRef;
+use crate::pool::PoolSpec;
+use crate::pool_ref::PoolRef;
 use crate::supervisor::{Supervising, SupervisorMessage};
 use crate::supervisor_spec::{SpecComplaint, Supervisor};
 
@@ -108,6 +111,41 @@ impl SupervisorRef {
     #[must_use]
     pub fn dynamic<A: Actor>(&self) -> DynamicRef<A> {
         DynamicRef::new(self.clone())
+    }
+
+    /// The pool of `A`s below, by its name or its path from here.
+    ///
+    /// # Errors
+    ///
+    /// As [`as_pool`](SupervisorRef::as_pool); [`AdminError::NotFound`] when no supervisor lives there.
+    ///
+    /// # Cancel safety
+    ///
+    /// May be dropped.
+    pub async fn pool<A: Actor>(&self, name: &str) -> Result<PoolRef<A>, AdminError> {
+        let pool = self.below(name).map_err(|_| AdminError::NotFound { name: name.to_owned() })?;
+        pool.as_pool().await
+    }
+
+    /// The same supervisor as a pool of `A`s.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError::OtherKind`] when it is no pool, or one of other actors; [`AdminError::Unavailable`].
+    ///
+    /// # Cancel safety
+    ///
+    /// May be dropped.
+    pub async fn as_pool<A: Actor>(&self) -> Result<PoolRef<A>, AdminError> {
+        let PoolSpec { sharing, of } = self.request(Request::Pool).await?;
+        if !of.is::<PhantomData<fn() -> A>>() {
+            return Err(AdminError::OtherKind);
+        }
+        let members = self.children().await?;
+        let resolved = members.into_iter().map(|member| self.runtime.resolve(&Address::new(member.path)));
+        let members = resolved.collect::<Result<Vec<ActorRef<A>>, _>>();
+        let members = members.map_err(|_| AdminError::Unavailable(self.path().clone()))?;
+        Ok(PoolRef::new(self.clone(), members, sharing))
     }
 
     pub(crate) fn runtime(&self) -> &Runtime {

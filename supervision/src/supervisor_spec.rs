@@ -12,6 +12,7 @@ use crate::dynamic_supervisor::Template;
 #[cfg(any(test, feature = "testing"))]
 use crate::planted::PlantedBug;
 use crate::policy::{AutoShutdown, Restart, RestartIntensity, Strategy};
+use crate::pool::PoolSpec;
 use crate::supervisor::Supervising;
 
 /// A supervisor to be: its name, its strategy, its children in start order.
@@ -26,6 +27,8 @@ pub struct Supervisor {
     pub(crate) children: Vec<ChildSpec>,
     /// How its children are made, if they are all alike and come by request.
     pub(crate) template: Option<Template>,
+    /// How its children share their work, if they are the members of a pool.
+    pub(crate) pool: Option<PoolSpec>,
     /// Makes everything above but the name, at the begin of each life.
     pub(crate) init: Option<Init>,
     #[cfg(any(test, feature = "testing"))]
@@ -98,6 +101,7 @@ impl Supervisor {
             auto_shutdown: AutoShutdown::default(),
             children: Vec::new(),
             template: None,
+            pool: None,
             init: None,
             #[cfg(any(test, feature = "testing"))]
             planted: None,

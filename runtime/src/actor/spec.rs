@@ -45,6 +45,12 @@ impl<A: Actor> ActorSpec<A> {
         }
     }
 
+    /// The same spec under another name: for one of several that are alike.
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
     /// The bound of its mailbox. Default: 1,024 messages, senders wait.
     pub fn mailbox(mut self, mailbox: MailboxSpec) -> Self {
         self.settings.mailbox = mailbox;

@@ -129,6 +129,15 @@ impl<O: Overseer> Seat for OverseerCell<O> {
     fn waiting(&self) -> (usize, usize) {
         (0, 0)
     }
+    fn is_open(&self) -> bool {
+        false
+    }
+    fn is_busy(&self) -> bool {
+        false
+    }
+    fn move_waiting(&self, _to: &[Place]) -> usize {
+        0
+    }
     fn in_hand(&self) -> Option<InHand> {
         None
     }

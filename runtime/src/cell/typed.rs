@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use crate::actor::{Actor, Durability, ExitReason};
 use crate::cell::place::BoxFuture;
-use crate::cell::{CellCore, InHand, Incarnation, LaunchError, Link, Seat, ractor_bridge};
+use crate::cell::{CellCore, InHand, Incarnation, LaunchError, Link, Place, Seat, ractor_bridge};
 use crate::mailbox::lanes::Raised;
-use crate::mailbox::queue::{Gate, Hand, Mailbox, Queued};
+use crate::mailbox::queue::{Gate, Hand, Mailbox, Pushed, Queued};
 use crate::mailbox::{DeadLetterReason, MailboxSpec};
 use crate::message::envelope::Parcel;
 use crate::message::{Head, NoReply};
@@ -108,6 +108,29 @@ impl<A: Actor> Cell<A> {
     }
 }
 
+/// Puts a message that waited elsewhere into the first of `targets` that has room; gives it back if none has.
+fn hand_over<'t, A: Actor>(
+    queued: Queued<A::Inbox>,
+    targets: impl Iterator<Item = &'t Arc<Cell<A>>>,
+) -> Option<Queued<A::Inbox>> {
+    let Queued { head, mut parcel } = queued;
+    for target in targets {
+        if let Some(reply) = parcel.reply() {
+            // Whoever looks for rings of waits must find the message where it is.
+            reply.set_holder(Some(target.core.clone()));
+        }
+        match target.mailbox.push(head.clone(), parcel) {
+            Pushed::Done => return None,
+            Pushed::Shed(shed) => {
+                target.bury(shed, DeadLetterReason::Shed, NoReply::Shed);
+                return None;
+            }
+            Pushed::Full(back) | Pushed::Refused(back, _) => parcel = back,
+        }
+    }
+    Some(Queued { head, parcel })
+}
+
 impl<A: Actor> AsRef<Mailbox<A::Inbox>> for Cell<A> {
     fn as_ref(&self) -> &Mailbox<A::Inbox> {
         &self.mailbox
@@ -166,6 +189,40 @@ impl<A: Actor> Seat for Cell<A> {
         (self.mailbox.len(), self.mailbox.capacity())
     }
 
+    fn is_open(&self) -> bool {
+        self.mailbox.is_open()
+    }
+    fn is_busy(&self) -> bool {
+        self.mailbox.is_busy()
+    }
+    fn move_waiting(&self, to: &[Place]) -> usize {
+        if self.core.is_durable {
+            return 0;
+        }
+        let cell_of = |place: &Place| place.0.clone().as_any().downcast::<Cell<A>>().ok();
+        let targets: Vec<Arc<Cell<A>>> = to.iter().filter_map(cell_of).collect();
+        let waiting = self.mailbox.clear();
+        let (mut moved, mut left) = (0, Vec::new());
+        for (turn, queued) in waiting.into_iter().enumerate() {
+            match hand_over(queued, targets.iter().cycle().skip(turn).take(targets.len())) {
+                None => moved += 1,
+                Some(queued) => left.push(queued),
+            }
+        }
+        for Queued { head, parcel } in left.into_iter().rev() {
+            if let Some(reply) = parcel.reply() {
+                reply.set_holder(Some(self.core.clone()));
+            }
+            self.mailbox.put_back(parcel, head);
+        }
+        if self.mailbox.is_shut() {
+            // Laid aside or deleted meanwhile: what was put back has missed that.
+            for queued in self.mailbox.clear() {
+                self.bury(queued, DeadLetterReason::Gone, NoReply::Stopped);
+            }
+        }
+        moved
+    }
     fn in_hand(&self) -> Option<InHand> {
         self.mailbox.peek_hand().map(|(message, id, tries)| InHand { message, id, tries })
     }

@@ -461,6 +461,16 @@ impl<E: Parcel> Mailbox<E> {
         matches!(lock(&self.inbound).gate, Gate::Shelved | Gate::Closed)
     }
 
+    /// Whether new messages are taken, were there room.
+    pub(crate) fn is_open(&self) -> bool {
+        lock(&self.inbound).gate == Gate::Open
+    }
+
+    /// Whether a message is in hand that is not done.
+    pub(crate) fn is_busy(&self) -> bool {
+        lock(&self.batch).hand.as_ref().is_some_and(|hand| !hand.is_done)
+    }
+
     /// The asker of the message in hand.
     pub(crate) fn reply_in_hand(&self, reader: u64) -> Option<ErasedReply> {
         let batch = lock(&self.batch);

@@ -1,0 +1,190 @@
+//! Several actors of one type that share a role: a supervisor of members, and who of them gets a message.
+
+use std::any::Any;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use greenroom_runtime::{Actor, ActorSpec, Backoff};
+
+use crate::child_spec::{ChildSettings, ChildSpec};
+use crate::policy::{Restart, RestartIntensity, Shutdown};
+use crate::routing::Routing;
+use crate::supervisor_spec::Supervisor;
+
+/// A supervisor of `size` actors of one type, one-for-one, called `1`, `2` and so on. Messages go to whichever member
+/// [`Routing`] says; members that cannot take them are passed over.
+///
+/// ```
+/// # use greenroom_runtime::{Actor, Context, Failure, Handler, Message, Open, Runtime};
+/// # struct Technician;
+/// # struct Repair;
+/// # impl Message for Repair { type Reply = (); }
+/// # impl Actor for Technician {
+/// #     type Args = ();
+/// #     type Inbox = Open<Self>;
+/// #     async fn start(_: &()) -> Result<Self, Failure> { Ok(Technician) }
+/// # }
+/// # impl Handler<Repair> for Technician {
+/// #     async fn handle(&mut self, _: Repair, _: &mut Context<'_, Self>) -> Result<(), Failure> { Ok(()) }
+/// # }
+/// use greenroom_supervision::{ChildSpec, Pool, Routing, SuperviseExt, Supervisor};
+/// use std::time::Duration;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let runtime = Runtime::builder().start().await?;
+/// let technical = Pool::<Technician>::new("technical", 4, ()).routing(Routing::LeastLoaded);
+/// let support = runtime.supervise(Supervisor::named("support").child(ChildSpec::pool(technical))).await?;
+///
+/// let technical = support.pool::<Technician>("technical").await?;
+/// technical.ask(Repair).within(Duration::from_secs(1)).await?;
+/// # runtime.shutdown(Duration::from_secs(5)).await;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Pool<A: Actor> {
+    name: String,
+    size: usize,
+    intensity: RestartIntensity,
+    settings: ChildSettings,
+    member: ActorSpec<A>,
+    routing: Routing,
+    watermark: f64,
+    /// `None`: as the routing would have it.
+    reroute_after: Option<Option<Duration>>,
+}
+
+/// How the members of a pool share their work.
+#[derive(Clone, Debug)]
+pub(crate) struct Sharing {
+    pub(crate) routing: Routing,
+    /// The part of its mailbox up to which a member is offered more.
+    pub(crate) watermark: f64,
+    /// `None`: what waits stays where it is.
+    pub(crate) reroute_after: Option<Duration>,
+}
+
+/// What the supervisor of a pool knows of it.
+#[derive(Clone)]
+pub(crate) struct PoolSpec {
+    pub(crate) sharing: Sharing,
+    /// Says which type of actor it is made of: a `PhantomData<fn() -> A>`.
+    pub(crate) of: Arc<dyn Any + Send + Sync>,
+}
+
+impl fmt::Debug for PoolSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.sharing.fmt(f)
+    }
+}
+
+/// How long a member may be down before what waits there moves on.
+const REROUTE_AFTER: Duration = Duration::from_millis(100);
+
+impl<A: Actor> Pool<A> {
+    /// A pool called `name` of `size` members, at least 1, started with the same `args`: in turns, 1 restart in 5 s for
+    /// all together, permanent members, 5 s to stop.
+    pub fn new(name: impl Into<String>, size: usize, args: A::Args) -> Self {
+        Pool {
+            name: name.into(),
+            size: size.max(1),
+            intensity: RestartIntensity::default(),
+            settings: ChildSettings::WORKER,
+            member: ActorSpec::new("member", args),
+            routing: Routing::default(),
+            watermark: 0.8,
+            reroute_after: None,
+        }
+    }
+
+    /// Who gets a message. Default: [`Routing::RoundRobin`].
+    #[must_use]
+    pub fn routing(mut self, routing: Routing) -> Self {
+        self.routing = routing;
+        self
+    }
+
+    /// The part of its mailbox, from 0 to 1, up to which a member is offered more. Default: 0.8.
+    #[must_use]
+    pub fn watermark(mut self, part: f64) -> Self {
+        self.watermark = part.clamp(0.0, 1.0);
+        self
+    }
+
+    /// Messages that wait at a member which is down for longer than this move to the others. `None`: they wait for the
+    /// member. What a durable member has accepted never moves. Default: 100 ms; under [`Routing::ByKey`] none, since
+    /// the order of the messages of one key ends with a move.
+    #[must_use]
+    pub fn reroute_after(mut self, after: Option<Duration>) -> Self {
+        self.reroute_after = Some(after);
+        self
+    }
+
+    /// Gives up at more than `max` restarts, of all members together, `within` any stretch of that length.
+    #[must_use]
+    pub fn intensity(mut self, max: u32, within: Duration) -> Self {
+        self.intensity = RestartIntensity { max, within };
+        self
+    }
+
+    /// Whether a member comes back. Default: [`Restart::Permanent`].
+    #[must_use]
+    pub fn restart(mut self, restart: Restart) -> Self {
+        self.settings.restart = restart;
+        self
+    }
+
+    /// How members are stopped. Default: within 5 s.
+    #[must_use]
+    pub fn shutdown(mut self, shutdown: Shutdown) -> Self {
+        self.settings.shutdown = shutdown;
+        self
+    }
+
+    /// Waits before each restart: see [`ChildSpec::backoff`].
+    #[must_use]
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.settings.backoff = Some(backoff);
+        self
+    }
+
+    /// What each member's spec says besides its name and arguments: mailbox, start deadline, durability.
+    #[must_use]
+    pub fn each(mut self, configure: impl FnOnce(ActorSpec<A>) -> ActorSpec<A>) -> Self {
+        self.member = configure(self.member);
+        self
+    }
+}
+
+impl<A: Actor> From<Pool<A>> for Supervisor {
+    fn from(pool: Pool<A>) -> Self {
+        let Pool { name, size, intensity, settings, member, routing, watermark, reroute_after } = pool;
+        let usual = match routing {
+            Routing::RoundRobin | Routing::LeastLoaded | Routing::FirstAvailable => Some(REROUTE_AFTER),
+            // The messages of one key are in order because they go to one member.
+            Routing::ByKey => None,
+        };
+        let sharing = Sharing { routing, watermark, reroute_after: reroute_after.unwrap_or(usual) };
+        let members = (1..=size).map(|number| {
+            let spec = ChildSpec::of(member.clone().named(number.to_string()));
+            ChildSpec { settings, ..spec }
+        });
+        let of = Arc::new(PhantomData::<fn() -> A>);
+        let pool = Some(PoolSpec { sharing, of });
+        Supervisor { intensity, pool, ..Supervisor::named(name).children(members) }
+    }
+}
+
+impl<A: Actor> Clone for Pool<A> {
+    fn clone(&self) -> Self {
+        Pool { name: self.name.clone(), member: self.member.clone(), ..*self }
+    }
+}
+
+impl<A: Actor> fmt::Debug for Pool<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pool({} of {})", self.name, self.size)
+    }
+}
