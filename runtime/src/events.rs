@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::actor::ExitReason;
 use crate::address::{ActorPath, Epoch};
 use crate::mailbox::DeadLetter;
+use crate::message::MessageId;
 use crate::store::{Damage, StoreError};
 
 /// Something that happened. Read with [`Runtime::events`](crate::Runtime::events); a reader that falls behind is told
@@ -41,6 +42,17 @@ pub enum RuntimeEvent {
         path: ActorPath,
         /// How many moved.
         count: usize,
+    },
+    /// An actor fell over a message once too often, and it was laid aside.
+    Quarantined {
+        /// Where.
+        path: ActorPath,
+        /// The name of its type.
+        message: &'static str,
+        /// Its number.
+        id: MessageId,
+        /// How the actor ended the last time.
+        cause: ExitReason,
     },
     /// A supervisor gave up and ends.
     GaveUp {

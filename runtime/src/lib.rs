@@ -29,7 +29,8 @@ pub use clock::Clock;
 pub use config::RuntimeConfig;
 pub use events::RuntimeEvent;
 pub use mailbox::{
-    DeadLetter, DeadLetterReason, DeadLetters, MailboxSpec, Overflow, RoomPatience, StopToken,
+    DeadLetter, DeadLetterReason, DeadLetters, MailboxSpec, Overflow, QUARANTINE_MAX, Quarantined,
+    RoomPatience, StopToken,
 };
 pub use message::envelope::Parcel;
 pub use message::reply::ErasedReply;

@@ -503,7 +503,8 @@ impl Overseer for Supervising {
         let Some(key) = self.children.with_incarnation(exit.incarnation) else {
             return Flow::Stay; // an end that this supervisor brought about, or of a child it has forgotten
         };
-        let decided = self.ask_policy(decide, key, classify(&exit.reason), cx);
+        let class = if exit.is_repeat { ExitClass::Repeat } else { classify(&exit.reason) };
+        let decided = self.ask_policy(decide, key, class, cx);
         self.children.occupy(key, None);
         self.watch_member(key, cx);
         self.carry_out(decided, key, &exit.reason, cx).await

@@ -1,6 +1,6 @@
 //! What waits survives: a crash, a group restart, a supervisor; and what nobody will handle does not wait.
 
-use greenroom::{AskError, ExitReason, LifeState, Restart, Strategy, TellError};
+use greenroom::{AskError, ExitReason, LifeState, Mailbox, Restart, Shutdown, Strategy, TellError};
 
 use crate::support::{Crash, Finish, Note, Stage, Wait, child, sup};
 
@@ -138,4 +138,45 @@ async fn references_stay_valid_across_restarts() {
     assert_eq!(before.ask(Note(1)).await.unwrap(), 1);
     assert!(before == child(&tree, "a"));
     stage.end().await;
+}
+
+/// Two siblings that wait in a handler with a message behind it, and an asker behind that; the third crashes the group.
+async fn reset(mailbox: Mailbox) -> (Vec<String>, Vec<String>, Result<u32, AskError<Note>>) {
+    let stage = Stage::new().await;
+    let [a, b] = stage.parts(["a", "b"]);
+    let b = b.spec().mailbox(mailbox).shutdown(Shutdown::Brutal);
+    let tree = stage.supervise(sup([a.spec(), b]).strategy(Strategy::OneForAll)).await;
+    let (crashing, waiting) = (child(&tree, "a"), child(&tree, "b"));
+    waiting.tell(Wait).await.unwrap();
+    stage.log.until("wait b").await;
+    waiting.tell(Note(1)).await.unwrap();
+    crashing.tell(Note(2)).await.unwrap();
+    stage.log.until("2 a").await;
+    stage.log.take();
+
+    let (answer, told) = tokio::join!(waiting.ask(Note(3)), crashing.tell(Crash));
+    told.unwrap();
+    stage.quiet().await;
+
+    let (log, letters) = (stage.log.take(), stage.letters());
+    stage.end().await;
+    (log, letters, answer)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_at_a_sibling_of_a_group_restart_is_kept() {
+    let (log, letters, answer) = reset(Mailbox::Keep).await;
+
+    assert_eq!(log, ["crash a", "start a", "start b", "1 b", "3 b"]);
+    assert_eq!(letters, ["sup/a crashed", "sup/b cut"]);
+    assert_eq!(answer.unwrap(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_at_a_sibling_that_is_cleared_goes_to_dead_letters_and_its_askers_are_told() {
+    let (log, letters, answer) = reset(Mailbox::Clear).await;
+
+    assert_eq!(log, ["crash a", "start a", "start b"]);
+    assert_eq!(letters, ["sup/a crashed", "sup/b cut", "sup/b cleared", "sup/b cleared"]);
+    assert!(matches!(answer, Err(AskError::Stopped { .. })), "{answer:?}");
 }

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use crate::actor::durable::Journal;
 use crate::actor::held::{Held, HeldBack, HeldReply, OwnMail};
+use crate::actor::protection::{Protection, ProtectionOver};
 use crate::actor::scope::{Scope, TimerHandle};
 use crate::actor::{Accepts, Actor, ExitReason, Handler};
 use crate::address::ring;
@@ -191,6 +192,23 @@ impl<'c, A: Actor> Context<'c, A> {
     /// Ends this actor normally after this message. What waits stays for the next life, if there is one.
     pub fn stop(&self) {
         self.control.raise(Raised::Leave);
+    }
+
+    /// Lets `work`, such as a paid call, come to its end although a stop or a group restart wants this actor gone: the
+    /// supervisor waits for it beyond the child's patience, until `deadline` from now. A kill, a
+    /// brutal shutdown and the end of the whole runtime's deadline cut it all the same. When it is done, the handler goes on, and is cut at its next wait if the patience is over.
+    ///
+    /// # Errors
+    ///
+    /// [`ProtectionOver`]: the deadline has passed, and `work` was dropped.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped early, `work` is dropped and no longer protected.
+    pub async fn protect<F: Future>(&self, deadline: Duration, work: F) -> Result<F::Output, ProtectionOver> {
+        let clock = self.clock();
+        let _protection = Protection::begin(&self.cell.core, self.incarnation, clock.after(deadline));
+        clock.within(deadline, work).await.ok_or(ProtectionOver { after: deadline })
     }
 
     // ---- others ----

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::address::ActorPath;
 use crate::message::{Failure, FailureClass};
@@ -73,6 +74,12 @@ pub enum ExitReason {
     /// Its `start` was not done within the start deadline.
     #[error("did not start within its deadline")]
     StartTimedOut,
+    /// Its handler was not done within the progress deadline of its spec, and was cut.
+    #[error("made no progress within {within:?}")]
+    NoProgress {
+        /// The deadline.
+        within: Duration,
+    },
     /// It was killed, and did not reach an `.await` within the grace after it: its thread is blocked. It was fenced:
     /// what it still sends, answers or stores is refused.
     #[error("blocks its thread and was fenced")]
@@ -135,7 +142,7 @@ impl ExitReason {
             | ExitReason::Panicked { phase, .. }
             | ExitReason::Failed { phase, .. } => Some(*phase),
             ExitReason::StartTimedOut | ExitReason::Declined { .. } => Some(ExitPhase::Start),
-            ExitReason::Unresponsive => Some(ExitPhase::Handle),
+            ExitReason::NoProgress { .. } | ExitReason::Unresponsive => Some(ExitPhase::Handle),
             ExitReason::Normal
             | ExitReason::Shutdown
             | ExitReason::IntensityExceeded { .. }
@@ -153,6 +160,14 @@ impl ExitReason {
         }
     }
 
+    /// Whether the actor itself fell over what it did: a panic, a failure, a handler that was not done in time.
+    pub(crate) fn is_fall(&self) -> bool {
+        matches!(
+            self,
+            ExitReason::Panicked { .. } | ExitReason::Failed { .. } | ExitReason::NoProgress { .. }
+        )
+    }
+
     /// A short fixed word for metrics labels: `normal`, `shutdown`, `killed`, `panicked`, `failed`, ….
     pub fn label(&self) -> &'static str {
         match self {
@@ -163,6 +178,7 @@ impl ExitReason {
             ExitReason::Panicked { .. } => "panicked",
             ExitReason::Failed { .. } => "failed",
             ExitReason::StartTimedOut => "start_timed_out",
+            ExitReason::NoProgress { .. } => "no_progress",
             ExitReason::Unresponsive => "unresponsive",
             ExitReason::IntensityExceeded { .. } => "intensity_exceeded",
             ExitReason::AutoShutdown { .. } => "auto_shutdown",

@@ -37,6 +37,7 @@ pub struct Open<A: Actor>(Box<dyn Erased<A>>);
 trait Erased<A: Actor>: Send {
     fn reply(&self) -> Option<ErasedReply>;
     fn again(&self) -> Option<Open<A>>;
+    fn without_asker(self: Box<Self>) -> Open<A>;
     fn run<'a>(self: Box<Self>, actor: &'a mut A, cx: &'a mut Context<'_, A>) -> BoxFuture<'a, Verdict>;
     fn into_any(self: Box<Self>) -> Box<dyn std::any::Any>;
 }
@@ -47,6 +48,9 @@ impl<M: Message, A: Handler<M> + Actor<Inbox = Open<A>>> Erased<A> for Envelope<
     }
     fn again(&self) -> Option<Open<A>> {
         Parcel::again(self).map(|twin| Open(Box::new(twin)))
+    }
+    fn without_asker(self: Box<Self>) -> Open<A> {
+        Open(Box::new(Parcel::without_asker(*self)))
     }
     fn run<'a>(self: Box<Self>, actor: &'a mut A, cx: &'a mut Context<'_, A>) -> BoxFuture<'a, Verdict> {
         Box::pin(async move { Envelope::run(*self, actor, cx).await })
@@ -62,6 +66,9 @@ impl<A: Actor> Parcel for Open<A> {
     }
     fn again(&self) -> Option<Self> {
         self.0.again()
+    }
+    fn without_asker(self) -> Self {
+        self.0.without_asker()
     }
 }
 
@@ -291,6 +298,9 @@ macro_rules! inbox {
             }
             fn again(&self) -> Option<Self> {
                 match self { $(Self::$message($envelope) => $again.map(Self::$message)),+ }
+            }
+            fn without_asker(self) -> Self {
+                match self { $(Self::$message(e) => Self::$message($crate::Parcel::without_asker(e))),+ }
             }
         }
     };

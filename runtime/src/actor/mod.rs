@@ -6,6 +6,7 @@ pub(crate) mod durable;
 mod exit;
 mod held;
 mod inbox;
+mod protection;
 pub(crate) mod scope;
 mod spec;
 
@@ -17,5 +18,6 @@ pub use exit::{ExitPhase, ExitReason};
 pub use inbox::{
     Accepts, DecodeError, DurableInbox, DurableMessage, Inbox, Open, again_from_bytes, distinct, upgrade_from,
 };
+pub use protection::ProtectionOver;
 pub use scope::TimerHandle;
 pub use spec::ActorSpec;

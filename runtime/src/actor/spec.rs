@@ -40,6 +40,8 @@ impl<A: Actor> ActorSpec<A> {
                 mailbox: MailboxSpec::default(),
                 start_within: Duration::from_secs(30),
                 redeliveries: 3,
+                quarantines: false,
+                progress_within: None,
             },
             durability: None,
         }
@@ -79,6 +81,27 @@ impl<A: Actor> ActorSpec<A> {
     /// ([`Message::again`](crate::Message::again)) or its inbox is durable. Default: 3.
     pub fn redeliveries(mut self, times: u32) -> Self {
         self.settings.redeliveries = times;
+        self
+    }
+
+    /// Lays a message aside that the handler fell over `times` times (at least 1), with its cause, instead of letting it
+    /// end as a dead letter: see [`ActorRef::quarantined`](crate::ActorRef::quarantined). Its asker is told
+    /// [`AskError::ActorFailed`](crate::AskError::ActorFailed). Under a supervisor only the first fall counts for the
+    /// intensity. For messages that may come again
+    /// ([`Message::again`](crate::Message::again), durable inboxes); of others nothing is left to lay aside. Replaces
+    /// [`redeliveries`](ActorSpec::redeliveries). Default: no quarantine.
+    pub fn quarantine_after(mut self, times: u32) -> Self {
+        self.settings.redeliveries = times.max(1) - 1;
+        self.settings.quarantines = true;
+        self
+    }
+
+    /// How long a handler may take for one message. Then it is cut at its next `.await` and the incarnation is replaced
+    /// ([`ExitReason::NoProgress`](crate::ExitReason::NoProgress)); one that blocks its thread is fenced and reported
+    /// ([`ExitReason::Unresponsive`](crate::ExitReason::Unresponsive)) after at most two and a half times as long and the
+    /// kill grace. Costs a timer a message. Default: no limit.
+    pub fn progress_within(mut self, limit: Duration) -> Self {
+        self.settings.progress_within = Some(limit);
         self
     }
 }

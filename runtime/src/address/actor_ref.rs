@@ -8,8 +8,9 @@ use crate::actor::{Accepts, Actor, ExitReason, Handler};
 use crate::address::tell::{Put, Refusal, put};
 use crate::address::{ActorPath, Address, Ask, Tell, TellError};
 use crate::cell::{Cell, Observation, Place, Seat};
-use crate::message::Message;
+use crate::mailbox::Quarantined;
 use crate::message::envelope::Envelope;
+use crate::message::{Message, MessageId};
 
 /// A reference to the actor that lives at one place in the tree, whichever incarnation runs there.
 ///
@@ -129,6 +130,24 @@ impl<A: Actor> ActorRef<A> {
     /// Lets the actor handle what waits, refuses what comes, and then end normally.
     pub fn drain(&self) {
         self.place().drain();
+    }
+
+    /// The messages that this actor fell over too often, oldest first: see
+    /// [`ActorSpec::quarantine_after`](crate::ActorSpec::quarantine_after). At most
+    /// [`QUARANTINE_MAX`](crate::QUARANTINE_MAX).
+    pub fn quarantined(&self) -> Vec<Quarantined> {
+        self.cell.quarantine.list()
+    }
+
+    /// Puts a message from the quarantine behind those that wait, with all its tries ahead of it: after the cause was
+    /// mended. `false`: there is none of that number, or the mailbox does not take it now; then it stays.
+    pub fn inject_again(&self, id: MessageId) -> bool {
+        self.cell.inject_again(id)
+    }
+
+    /// Sends a message from the quarantine to dead letters. `false`: there is none of that number.
+    pub fn discard(&self, id: MessageId) -> bool {
+        self.cell.discard(id)
     }
 
     /// Waits until the place is deleted, and says how its last incarnation ended.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::actor::{ExitPhase, ExitReason};
 use crate::address::{ActorPath, Epoch, Waits};
@@ -47,6 +48,10 @@ struct Life {
     started: Option<Incarnation>,
     exits: VecDeque<(Incarnation, Epoch, ExitReason)>,
     task: Option<Task>,
+    /// The last incarnation that fell over a message it had fallen over before.
+    repeated: Option<Incarnation>,
+    /// Until when work under way must not be cut by a supervisor's impatience.
+    protected: Option<Instant>,
     /// The place is being deleted: no life begins any more.
     is_barred: bool,
 }
@@ -77,6 +82,8 @@ impl CellCore {
                 exits: VecDeque::new(),
                 is_barred: false,
                 task: None,
+                repeated: None,
+                protected: None,
             }),
             changed: Notify::new(),
         })
@@ -136,6 +143,47 @@ impl CellCore {
         lock(&self.life).exits.iter().find(|(who, ..)| *who == incarnation).map(|(_, _, why)| why.clone())
     }
 
+    /// `incarnation` falls over a message that it, or one before it, has fallen over.
+    pub(crate) fn repeats(&self, incarnation: Incarnation) {
+        lock(&self.life).repeated = Some(incarnation);
+    }
+
+    /// Whether `incarnation` ended so.
+    pub(crate) fn has_repeated(&self, incarnation: Incarnation) -> bool {
+        lock(&self.life).repeated == Some(incarnation)
+    }
+
+    /// Protects the work of `incarnation` until then; `None` when it is done. Returns what held before.
+    pub(crate) fn protect(&self, incarnation: Incarnation, until: Option<Instant>) -> Option<Instant> {
+        let mut life = lock(&self.life);
+        if life.occupant != Some(incarnation) {
+            return None;
+        }
+        let before = life.protected;
+        life.protected = until;
+        drop(life);
+        self.changed.notify_waiters();
+        before
+    }
+
+    /// Waits until `incarnation` has ended, or has nothing under way that is protected.
+    pub(crate) async fn wait_unprotected(&self, incarnation: Incarnation) {
+        loop {
+            let until = {
+                let life = lock(&self.life);
+                if life.occupant == Some(incarnation) { life.protected } else { None }
+            };
+            let Some(until) = until else { return };
+            let over = self.wait_for(|life| {
+                (life.occupant != Some(incarnation) || life.protected != Some(until)).then_some(())
+            });
+            let left = until.saturating_duration_since(self.world.clock.now());
+            if self.world.clock.within(left, over).await.is_none() {
+                return; // its time is over
+            }
+        }
+    }
+
     /// The exits after `seen`, oldest first.
     pub(crate) fn exits_after(&self, seen: Incarnation) -> Vec<(Incarnation, Epoch, ExitReason)> {
         lock(&self.life).exits.iter().filter(|(who, ..)| *who > seen).cloned().collect()
@@ -189,6 +237,7 @@ impl CellCore {
         }
         life.occupant = None;
         life.task = None;
+        life.protected = None;
         life.state = life.state.after(LifeEvent::Ended);
         if life.exits.len() == EXITS_KEPT {
             life.exits.pop_front();

@@ -4,13 +4,13 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use crate::actor::durable::Journal;
 use crate::actor::scope::Scope;
 use crate::actor::{Actor, Context, ExitPhase, ExitReason, Inbox};
 use crate::address::Running;
-use crate::cell::place::Seat;
-use crate::cell::{Cell, Incarnation};
+use crate::cell::{Cell, Incarnation, Place, Seat};
 use crate::mailbox::DeadLetterReason;
 use crate::mailbox::lanes::{ControlLane, Raised};
 use crate::mailbox::queue::{Next, Queued};
@@ -144,7 +144,7 @@ impl<A: Actor> Life<A> {
                 Next::Fenced => break ExitReason::Unresponsive,
             };
             self.phase = ExitPhase::Handle;
-            if head.tries < cell.settings.redeliveries
+            if (head.tries < cell.settings.redeliveries || cell.settings.quarantines)
                 && let Some(again) = parcel.again()
             {
                 cell.mailbox.keep_copy(self.incarnation.0, again);
@@ -153,8 +153,18 @@ impl<A: Actor> Life<A> {
             let verdict = {
                 let journal = journal.as_mut();
                 let mut cx = Context::new(&cell, self.incarnation, &self.control, scope, journal, &head);
-                let handled = pin!(parcel.run(&mut actor, &mut cx));
-                self.serve(&mut running, handled, Raised::Kill).await
+                match cell.settings.progress_within {
+                    None => {
+                        let handled = pin!(parcel.run(&mut actor, &mut cx));
+                        self.serve(&mut running, handled, Raised::Kill).await
+                    }
+                    // Boxed: what few choose must not make the loop's own future larger.
+                    Some(limit) => {
+                        cell.watched.begin(|| Place(cell.clone()), limit).await;
+                        let handled = parcel.run(&mut actor, &mut cx);
+                        Box::pin(self.serve_within(limit, &mut running, handled)).await
+                    }
+                }
                 // What the handler held back, and did not leave, goes here with its context.
             };
             match verdict {
@@ -240,6 +250,10 @@ impl<A: Actor> Life<A> {
             Verdict::Expired => {
                 self.done_with(head, DeadLetterReason::Expired);
                 After::Next
+            }
+            Verdict::OutOfTime => {
+                let within = self.cell.settings.progress_within.unwrap_or_default();
+                After::End(ExitReason::NoProgress { within })
             }
             Verdict::Panicked(text) => After::End(ExitReason::Panicked { phase, text: text.into() }),
             Verdict::Failed(failure) if failure.class() == FailureClass::Bug => {
@@ -363,6 +377,17 @@ impl<A: Actor> Life<A> {
 
     fn done_with(&self, head: &Head, reason: DeadLetterReason) {
         self.cell.core.dead_letter(head.clone(), reason);
+    }
+
+    async fn serve_within(
+        &self,
+        limit: Duration,
+        running: &mut Running,
+        handled: impl Future<Output = Verdict>,
+    ) -> Option<Verdict> {
+        let handled = pin!(self.cell.core.world.clock.within(limit, handled));
+        let served = self.serve(running, handled, Raised::Kill).await;
+        served.map(|in_time| in_time.unwrap_or(Verdict::OutOfTime))
     }
 
     /// Polls `work` and serves the control lane meanwhile. `None`: cut, because `limit` or more was raised.

@@ -7,6 +7,7 @@ mod overseer;
 pub(crate) mod place;
 mod ractor_bridge;
 mod typed;
+mod watch;
 
 pub(crate) use core::CellCore;
 pub use lifecycle::{LifeEvent, LifeState};

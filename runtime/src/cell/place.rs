@@ -31,6 +31,8 @@ pub struct ChildExit {
     pub incarnation: Incarnation,
     /// How it ended.
     pub reason: ExitReason,
+    /// Whether it fell over a message that it had fallen over before, and that will be quarantined.
+    pub is_repeat: bool,
 }
 
 /// Why an incarnation could not even be spawned.
@@ -199,7 +201,8 @@ impl Place {
 
     /// Brings the running incarnation down and says how it ended; `None` if there was none.
     ///
-    /// Asks it to stop and waits for `patience` (`None`: for ever; zero: kills at once), then kills it and waits for
+    /// Asks it to stop and waits for `patience` (`None`: for ever; zero: kills at once), and for work that is
+    /// [protected](crate::Context::protect) until the deadline of that; then kills it and waits for
     /// the kill grace of the runtime (1 s), then fences it as [`ExitReason::Unresponsive`] and reports its path.
     ///
     /// # Cancel safety
@@ -218,6 +221,7 @@ impl Place {
                     if let Some(reason) = clock.within(patience, ended()).await {
                         return Some(reason);
                     }
+                    core.wait_unprotected(incarnation).await;
                 }
             }
         }

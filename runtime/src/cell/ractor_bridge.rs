@@ -243,7 +243,12 @@ impl<O: Overseer> ractor::Actor for Shell<O> {
         let Some((seat, incarnation)) = state.link.forget(&child) else { return Ok(()) };
         let core = seat.core();
         let Some(reason) = core.exit_of(incarnation) else { return Ok(()) };
-        let exit = ChildExit { path: core.path.clone(), incarnation, reason };
+        let exit = ChildExit {
+            path: core.path.clone(),
+            incarnation,
+            reason,
+            is_repeat: core.has_repeated(incarnation),
+        };
         let flow = state.life.on_child_exit(exit).await;
         state.carry_on(&me, flow).await
     }

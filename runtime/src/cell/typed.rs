@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use crate::actor::{Actor, Durability, ExitReason};
 use crate::cell::place::BoxFuture;
+use crate::cell::watch::Watched;
 use crate::cell::{CellCore, InHand, Incarnation, LaunchError, Link, Place, Seat, ractor_bridge};
+use crate::events::RuntimeEvent;
 use crate::mailbox::lanes::Raised;
+use crate::mailbox::quarantine::Quarantine;
 use crate::mailbox::queue::{Gate, Hand, Mailbox, Pushed, Queued};
 use crate::mailbox::{DeadLetterReason, MailboxSpec};
 use crate::message::envelope::Parcel;
-use crate::message::{Head, NoReply};
+use crate::message::{Head, MessageId, NoReply};
 use crate::sync::{drop_quietly, lock};
 
 /// What the spec of an actor says about its cell.
@@ -21,6 +24,10 @@ pub(crate) struct CellSettings {
     pub(crate) start_within: Duration,
     /// How often a message comes again after the handler fell over it.
     pub(crate) redeliveries: u32,
+    /// Whether a message that comes no more is laid aside.
+    pub(crate) quarantines: bool,
+    /// How long a handler may take.
+    pub(crate) progress_within: Option<Duration>,
 }
 
 /// A cell with its type: what an [`ActorRef`](crate::ActorRef) points to.
@@ -30,6 +37,8 @@ pub(crate) struct Cell<A: Actor> {
     pub(crate) settings: CellSettings,
     pub(crate) mailbox: Mailbox<A::Inbox>,
     pub(crate) durability: Option<Durability<A>>,
+    pub(crate) quarantine: Quarantine<A::Inbox>,
+    pub(crate) watched: Watched,
     ending: Mutex<()>,
 }
 
@@ -46,6 +55,8 @@ impl<A: Actor> Cell<A> {
             mailbox: Mailbox::new(settings.mailbox),
             settings,
             durability,
+            quarantine: Quarantine::default(),
+            watched: Watched::default(),
             ending: Mutex::default(),
         }
     }
@@ -74,6 +85,55 @@ impl<A: Actor> Cell<A> {
         hand.again
     }
 
+    fn may_come_again(&self, head: &Head) -> bool {
+        head.tries < self.settings.redeliveries
+    }
+
+    /// Lays a message aside that the actor fell over once too often. Returns the one that had to go for it.
+    fn lay_aside(&self, hand: Hand<A::Inbox>, again: A::Inbox, cause: &ExitReason) -> Option<A::Inbox> {
+        if let Some(reply) = hand.reply {
+            reply.fail(NoReply::ActorFailed(cause.clone()));
+        }
+        let head = Head { tries: hand.head.tries + 1, ..hand.head };
+        self.core.world.publish(RuntimeEvent::Quarantined {
+            path: self.core.path.clone(),
+            message: head.kind.look_up().name,
+            id: head.id,
+            cause: cause.clone(),
+        });
+        let (oldest, cause) =
+            self.quarantine.add(Queued { head, parcel: again.without_asker() }, cause.clone())?;
+        self.core.dead_letter(oldest.head, DeadLetterReason::Crashed(cause));
+        Some(oldest.parcel)
+    }
+
+    /// Puts a message from the quarantine behind those that wait. `false`: there is none of that number, or the mailbox
+    /// does not take it.
+    pub(crate) fn inject_again(&self, id: MessageId) -> bool {
+        let Some((queued, cause)) = self.quarantine.take(id) else { return false };
+        let head = Head { tries: 0, ..queued.head.clone() };
+        match self.mailbox.push(head, queued.parcel) {
+            Pushed::Done => true,
+            Pushed::Shed(shed) => {
+                self.bury(shed, DeadLetterReason::Shed, NoReply::Shed);
+                true
+            }
+            Pushed::Full(parcel) | Pushed::Refused(parcel, _) => {
+                // There was room for it a moment ago, so nobody has to go.
+                self.quarantine.add(Queued { head: queued.head, parcel }, cause);
+                false
+            }
+        }
+    }
+
+    /// Sends a message from the quarantine to dead letters.
+    pub(crate) fn discard(&self, id: MessageId) -> bool {
+        let Some((queued, cause)) = self.quarantine.take(id) else { return false };
+        self.core.dead_letter(queued.head, DeadLetterReason::Crashed(cause));
+        drop_quietly(queued.parcel);
+        true
+    }
+
     /// What becomes of the message in hand when its incarnation ends: the table of DESIGN section 3. Returns what is
     /// left to be dropped: author's code, so not before the end is recorded.
     fn settle_hand(&self, hand: Hand<A::Inbox>, reason: &ExitReason) -> Option<A::Inbox> {
@@ -84,9 +144,12 @@ impl<A: Actor> Cell<A> {
             // Killed in the middle of its commit: run again it might be applied twice, so it is reported instead.
             return self.bury_hand(hand, DeadLetterReason::Unstored, NoReply::Stopped);
         }
-        let has_failed = matches!(reason, ExitReason::Panicked { .. } | ExitReason::Failed { .. });
+        let has_failed = reason.is_fall();
         let comes_again = has_failed || self.core.is_durable;
         match hand.again {
+            Some(again) if has_failed && self.settings.quarantines && !self.may_come_again(&hand.head) => {
+                self.lay_aside(Hand { again: None, ..hand }, again, reason)
+            }
             Some(again) if comes_again => {
                 // A stop is nobody's fault: the message of a durable actor keeps its place and its tries. After a
                 // kill it is counted, or a stuck message would come back for ever.
@@ -156,6 +219,12 @@ impl<A: Actor> Seat for Cell<A> {
                 return false;
             }
             self.mailbox.hand_to(0);
+            let is_repeat = self.settings.quarantines
+                && reason.is_fall()
+                && hand.as_ref().is_some_and(|hand| hand.head.tries > 0 && !hand.is_done);
+            if is_repeat {
+                self.core.repeats(incarnation);
+            }
             let left = hand.and_then(|hand| self.settle_hand(hand, &reason));
             self.core.ended(incarnation, &reason);
             left
@@ -166,6 +235,10 @@ impl<A: Actor> Seat for Cell<A> {
 
     fn close(&self) {
         self.clear_out(Gate::Closed);
+        for (queued, cause) in self.quarantine.take_all() {
+            self.core.dead_letter(queued.head, DeadLetterReason::Crashed(cause));
+            drop_quietly(queued.parcel);
+        }
     }
 
     fn shelve(&self) {

@@ -4,8 +4,10 @@ mod dead_letters;
 pub(crate) mod lanes;
 pub(crate) mod line;
 mod overflow;
+pub(crate) mod quarantine;
 pub(crate) mod queue;
 
 pub use dead_letters::{DeadLetter, DeadLetterReason, DeadLetters};
 pub use lanes::StopToken;
 pub use overflow::{MailboxSpec, Overflow, RoomPatience};
+pub use quarantine::{QUARANTINE_MAX, Quarantined};

@@ -114,6 +114,8 @@ pub enum Verdict {
     Failed(Failure),
     /// The handler panicked with this text.
     Panicked(String),
+    /// The handler was not done within the progress deadline.
+    OutOfTime,
     /// The handler was done but its state could not be stored: nothing happened.
     Unstored(Box<CommitError>),
 }
@@ -124,6 +126,8 @@ pub trait Parcel: Sized + Send + 'static {
     fn reply(&self) -> Option<ErasedReply>;
     /// The copy that a further delivery would get.
     fn again(&self) -> Option<Self>;
+    /// The same message, as if nobody had asked.
+    fn without_asker(self) -> Self;
 }
 
 impl<M: Message> Envelope<M> {
@@ -188,6 +192,9 @@ impl<M: Message> Parcel for Envelope<M> {
     }
     fn again(&self) -> Option<Self> {
         self.message.again().map(|message| self.twin(message))
+    }
+    fn without_asker(self) -> Self {
+        Envelope::told(self.message)
     }
 }
 

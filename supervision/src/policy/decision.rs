@@ -133,6 +133,7 @@ fn restart(
     history: &mut RestartHistory,
 ) -> Decision {
     let verdict = match (exit, facts.children[child].on_external) {
+        (ExitClass::Repeat, _) => RestartVerdict::Borne,
         (ExitClass::External, OnExternal::BacksOff) => RestartVerdict::Borne,
         (ExitClass::External, OnExternal::Counts) => history.record(facts.now_ms),
         (ExitClass::Normal | ExitClass::Shutdown | ExitClass::Abnormal, _) => history.record(facts.now_ms),
@@ -281,6 +282,18 @@ mod tests {
             assert!(matches!(decision, Decision::Restart { .. }));
             assert_eq!(history.len(), counted, "{failure:?} of {child:?}");
         }
+    }
+
+    #[test]
+    fn a_repeat_brings_a_child_back_and_does_not_count() {
+        let children = [child(Restart::Transient, Running)];
+        let mut history = bears(0);
+
+        for _ in 0..1_000 {
+            let decision = decide(&alone(&children), 0, ExitClass::Repeat, &mut history);
+            assert!(matches!(decision, Decision::Restart { .. }));
+        }
+        assert!(history.is_empty());
     }
 
     #[test]

@@ -17,10 +17,14 @@ pub enum ExitClass {
     /// The same as [`ExitClass::Abnormal`], except that it does not count for the intensity of a child that says
     /// [`OnExternal::BacksOff`](super::OnExternal::BacksOff).
     External,
+    /// The child fell again over a message that it had fallen over before, and that its spec sends to quarantine.
+    ///
+    /// The same as [`ExitClass::Abnormal`], except that it does not count for the intensity: the first fall has.
+    Repeat,
 }
 
 #[cfg(test)]
 impl ExitClass {
-    pub(crate) const ALL: [ExitClass; 4] =
-        [ExitClass::Normal, ExitClass::Shutdown, ExitClass::Abnormal, ExitClass::External];
+    pub(crate) const ALL: [ExitClass; 5] =
+        [ExitClass::Normal, ExitClass::Shutdown, ExitClass::Abnormal, ExitClass::External, ExitClass::Repeat];
 }

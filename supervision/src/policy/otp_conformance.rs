@@ -145,7 +145,8 @@ impl Otp {
     }
 
     fn restart(&mut self, child: Child, reason: ExitClass, now: u64) {
-        let free = reason == ExitClass::External && child.facts.on_external == OnExternal::BacksOff;
+        let free = reason == ExitClass::Repeat
+            || reason == ExitClass::External && child.facts.on_external == OnExternal::BacksOff;
         if !free && !self.add_restart(now) {
             self.seen.push(Seen::GaveUp);
             self.ended = true;

@@ -30,7 +30,7 @@ impl Restart {
     pub fn comes_back(self, exit: ExitClass) -> bool {
         match (self, exit) {
             (Restart::Permanent, _) => true,
-            (Restart::Transient, ExitClass::Abnormal | ExitClass::External) => true,
+            (Restart::Transient, ExitClass::Abnormal | ExitClass::External | ExitClass::Repeat) => true,
             (Restart::Transient, ExitClass::Normal | ExitClass::Shutdown) => false,
             (Restart::Temporary, _) => false,
         }
@@ -43,10 +43,10 @@ mod tests {
 
     #[test]
     fn each_type_comes_back_from_the_exits_otp_says() {
-        use ExitClass::{Abnormal, External, Normal, Shutdown};
+        use ExitClass::{Abnormal, External, Normal, Repeat, Shutdown};
         let table = [
-            (Restart::Permanent, [Normal, Shutdown, Abnormal, External].as_slice()),
-            (Restart::Transient, &[Abnormal, External]),
+            (Restart::Permanent, [Normal, Shutdown, Abnormal, External, Repeat].as_slice()),
+            (Restart::Transient, &[Abnormal, External, Repeat]),
             (Restart::Temporary, &[]),
         ];
 

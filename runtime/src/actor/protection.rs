@@ -1,0 +1,44 @@
+//! Work that a stop lets come to its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::cell::{CellCore, Incarnation};
+use crate::message::Failure;
+
+/// The deadline of protected work has passed, and the work was dropped.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the protected work was not done within {after:?}")]
+pub struct ProtectionOver {
+    /// The deadline that was given.
+    pub after: Duration,
+}
+
+impl From<ProtectionOver> for Failure {
+    fn from(error: ProtectionOver) -> Self {
+        Failure::exhausted(error)
+    }
+}
+
+/// Protects while it lives.
+pub(crate) struct Protection {
+    core: Arc<CellCore>,
+    incarnation: Incarnation,
+    /// One within another ends where the outer one does.
+    before: Option<Instant>,
+}
+
+impl Protection {
+    pub(crate) fn begin(core: &Arc<CellCore>, incarnation: Incarnation, until: Instant) -> Self {
+        let before = core.protect(incarnation, Some(until));
+        Protection { core: core.clone(), incarnation, before }
+    }
+}
+
+impl Drop for Protection {
+    fn drop(&mut self) {
+        self.core.protect(self.incarnation, self.before);
+    }
+}

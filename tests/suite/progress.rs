@@ -1,0 +1,98 @@
+//! A handler with a progress deadline: cut when it waits for too long, fenced and named when it blocks its thread.
+
+use std::sync::mpsc;
+
+use greenroom::{ActorSpec, AskError, ExitReason, RuntimeEvent};
+
+use crate::support::{
+    Board, Flaky, Gate, Note, Probe, act, end, hold, impatient_runtime, keep, letters, millis, runtime, secs,
+    soon,
+};
+
+#[tokio::test(start_paused = true)]
+async fn a_stuck_handler_is_cut_and_its_incarnation_replaced() {
+    let runtime = runtime().await;
+    let board = Board::default();
+    let spec = ActorSpec::<Probe>::new("probe", board.clone()).progress_within(secs(3));
+    let kept = keep(&runtime, spec).await;
+    let begun = runtime.clock().now();
+
+    let (stuck, next) = tokio::join!(
+        kept.actor.ask(hold(&Gate::new())).within(secs(60)),
+        kept.actor.ask(Note(1)).within(secs(60)),
+    );
+
+    assert!(
+        matches!(stuck, Err(AskError::ActorFailed { cause: ExitReason::NoProgress { within }, .. }) if within == secs(3))
+    );
+    assert_eq!(next.unwrap(), 1);
+    assert_eq!(runtime.clock().now() - begun, secs(3));
+    assert_eq!(kept.exits.lines(), ["no_progress"]);
+    assert_eq!(letters(&runtime), [("Act", "crashed")]);
+    end(runtime).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_is_done_in_time_is_left_alone_however_many_there_are() {
+    let runtime = runtime().await;
+    let spec = ActorSpec::<Probe>::new("probe", Board::default()).progress_within(secs(3));
+    let kept = keep(&runtime, spec).await;
+    let slow = || {
+        act(|_, cx| {
+            Box::pin(async move {
+                cx.clock().sleep(millis(2_999)).await;
+                Ok(0)
+            })
+        })
+    };
+
+    for _ in 0..10 {
+        kept.actor.ask(slow()).await.unwrap();
+    }
+
+    assert_eq!(kept.actor.observe().restarts, 0);
+    end(runtime).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn one_that_blocks_its_thread_is_fenced_and_named() {
+    let runtime = impatient_runtime().await;
+    let spec = ActorSpec::<Probe>::new("probe", Board::default()).progress_within(millis(50));
+    let kept = keep(&runtime, spec).await;
+    let (release, released) = mpsc::channel::<()>();
+    let mut events = runtime.events();
+    let block = act(move |_, _| {
+        Box::pin(async move {
+            let _ = released.recv();
+            Ok(0)
+        })
+    });
+    kept.actor.tell(block).await.unwrap();
+
+    let answer = soon(kept.actor.ask(Note(1)).within(secs(50))).await;
+
+    assert_eq!(answer.unwrap(), 1);
+    assert_eq!(kept.exits.lines(), ["unresponsive"]);
+    let mut named = Vec::new();
+    while let Ok(event) = events.try_recv() {
+        if let RuntimeEvent::Unresponsive { path, .. } = event {
+            named.push(path.to_string());
+        }
+    }
+    assert_eq!(named, ["keeper/probe"]);
+    drop(release);
+    end(runtime).await;
+}
+
+/// A message that comes again after it was cut keeps its place and its tries.
+#[tokio::test(start_paused = true)]
+async fn a_message_that_may_come_again_does_after_it_was_cut() {
+    let runtime = runtime().await;
+    let spec = ActorSpec::<Probe>::new("probe", Board::default()).progress_within(secs(1));
+    let kept = keep(&runtime, spec).await;
+
+    let tries = kept.actor.ask(Flaky::new(7, 2)).await.unwrap();
+
+    assert_eq!(tries, 2);
+    end(runtime).await;
+}
