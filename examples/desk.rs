@@ -38,25 +38,19 @@ struct Desk {
     last: u64,
     /// What nobody has accepted yet: until then a ticket is the desk's.
     open: BTreeMap<String, Offer>,
-    #[serde(skip)]
-    roles: Option<Roles<NewTicket>>,
 }
 
 inbox!(durable DeskInbox for Desk: NewTicket, Close, Outcome); // what it handles; checked at compile time
 
 impl Durable for Desk {
     const NAME: &'static str = "desk";
-    async fn resume(&mut self, roles: &Roles<NewTicket>) -> Result<(), Failure> {
-        self.roles = Some(roles.clone()); // references are not stored: each life is given them anew
-        Ok(())
-    }
 }
 
 impl Actor for Desk {
-    type Args = Roles<NewTicket>;
+    type Args = ();
     type Inbox = DeskInbox;
-    async fn start(roles: &Roles<NewTicket>) -> Result<Self, Failure> {
-        Ok(Desk { roles: Some(roles.clone()), ..Desk::default() })
+    async fn start(_: &()) -> Result<Self, Failure> {
+        Ok(Desk::default())
     }
 }
 
@@ -71,7 +65,7 @@ impl Handler<NewTicket> for Desk {
         let offer = Handoff::first(&id, cx.path().clone(), Role::named("desk"), team, m)
             .or_else(Fallback::Next(Role::named("escalation")));
         self.open.insert(id.clone(), offer.clone());
-        cx.hand_off(offer, self.roles.as_ref().ok_or_else(|| Failure::bug("no roles"))?); // leaves with the commit
+        cx.hand_off(offer)?; // leaves with the commit
         Ok(id)
     }
 }
@@ -117,19 +111,18 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let model = ScriptedModel::new(|request| {
         if request.turns[0].text.contains("invoice") { "billing" } else { "technical" }.to_owned()
     });
-    let store = SledStore::open(folder.path())?;
-    let runtime = Runtime::builder().store(store).resource(ModelHandle::new(model)).start().await?;
+    let at = |path| ActorPath::parse(path).map(Address::<Technician>::new);
+    // Nobody does billing today: what is for them goes to the fallback role.
+    let roles = Roles::<NewTicket>::new()
+        .members(Role::named("technical"), [at("team/technical")?])
+        .members(Role::named("escalation"), [at("team/senior")?]);
+    let builder = Runtime::builder().store(SledStore::open(folder.path())?);
+    let runtime = builder.resource(ModelHandle::new(model)).resource(roles).start().await?;
 
     let (outside, mut accepted) = mpsc::channel(8);
     let both = ["technical", "senior"].map(|name| ChildSpec::actor::<Technician>(name, outside.clone()));
-    let team = runtime.supervise(Supervisor::named("team").children(both)).await?;
-    let member = |name| team.actor::<Technician>(name).map(|member| vec![member.into()]);
-    // Nobody does billing today: what is for them goes to the fallback role.
-    let roles = Roles::new([
-        (Role::named("technical"), member("technical")?),
-        (Role::named("escalation"), member("senior")?),
-    ]);
-    let desk = ActorSpec::<Desk>::new("desk", roles).durable(SnapshotPolicy::EveryMessage);
+    runtime.supervise(Supervisor::named("team").children(both)).await?;
+    let desk = ActorSpec::<Desk>::new("desk", ()).durable(SnapshotPolicy::EveryMessage);
     let desk = ChildSpec::of(desk).restart(Restart::Permanent).shutdown(Shutdown::Within(secs(5)));
     let tree = Supervisor::named("support").strategy(Strategy::OneForOne).intensity(3, secs(10));
     let support = runtime.supervise(tree.child(desk)).await?;

@@ -7,68 +7,8 @@ use greenroom_runtime::{ActorPath, DurableMessage, Message};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::role::Role;
 use crate::transcript::Transcript;
-
-/// What somebody does in a team: `billing`, `technical`, `escalation`. A handoff names a role, not an address.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Role(String);
-
-/// A text that is no role: use 1 to 64 lowercase letters, digits and `-`.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no role: use 1 to 64 lowercase letters, digits and `-`")]
-pub struct RoleError(pub String);
-
-impl Role {
-    /// Parses a role.
-    ///
-    /// # Errors
-    ///
-    /// [`RoleError`] with the refused text.
-    pub fn parse(text: &str) -> Result<Self, RoleError> {
-        let fine = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-        if (1..=64).contains(&text.len()) && text.bytes().all(fine) {
-            Ok(Role(text.to_owned()))
-        } else {
-            Err(RoleError(text.to_owned()))
-        }
-    }
-
-    /// A role whose name stands in the program.
-    ///
-    /// # Panics
-    ///
-    /// When `name` is no role; use [`parse`](Role::parse) for names from outside.
-    #[must_use]
-    pub fn named(name: &'static str) -> Self {
-        Self::parse(name).expect("a role named in the program is a role")
-    }
-
-    /// The name.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl TryFrom<String> for Role {
-    type Error = RoleError;
-    fn try_from(text: String) -> Result<Self, RoleError> {
-        Role::parse(&text)
-    }
-}
-
-impl From<Role> for String {
-    fn from(role: Role) -> Self {
-        role.0
-    }
-}
 
 /// Names one handoff: the case and the hop. An offer that is repeated after a crash has the id of the first.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -93,7 +33,7 @@ pub trait HandoffPayload: Clone + Serialize + DeserializeOwned + Send + 'static 
     const OUTCOME: &'static str;
 }
 
-/// What to do with a case that the role cannot take: none of its members is up.
+/// What to do with a case that the role cannot take because it is down: see [`Roles`](crate::Roles).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Fallback {
     /// It comes back to the giver.
@@ -121,9 +61,9 @@ pub struct Handoff<T> {
     pub path: Vec<Role>,
     /// Most handoffs of one case. Default: 8.
     pub max_hops: u32,
-    /// How long the taker may take to answer. Default: 60 s.
+    /// How long the taker may take to answer, with the wait for room in its mailbox. Default: 60 s.
     pub deadline: Duration,
-    /// What happens when no member of the role is up.
+    /// What happens when the role is down.
     pub fallback: Fallback,
     /// Whether a fallback role has the case, now or earlier on its way, because the one it was meant for was down.
     pub rerouted: bool,
@@ -218,9 +158,19 @@ impl<T: HandoffPayload> DurableMessage for Handoff<T> {}
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[non_exhaustive]
 pub enum HandoffFailure {
-    /// No member of the role, nor of its fallback, is up.
+    /// Nobody lives at the addresses of the role, nor of its fallback, or nobody there takes messages.
     #[error("nobody is up to take on `{0}`")]
     NobodyUp(Role),
+    /// An actor of another type lives at the address of a member: the roles and the tree of this program do not fit.
+    #[error("{at} is a member of `{role}`: {cause}")]
+    OtherMember {
+        /// The address.
+        at: ActorPath,
+        /// Whose member.
+        role: Role,
+        /// Who lives there, and who was expected.
+        cause: String,
+    },
     /// The taker fell over the offer as often as it may come again.
     #[error("{by} fell over the offer: {cause}")]
     TakerFailed {
@@ -229,7 +179,8 @@ pub enum HandoffFailure {
         /// How.
         cause: String,
     },
-    /// The taker did not answer in time, or was stopped. It may have taken the case: offer it again, with the same id.
+    /// The taker did not answer in time, was full for so long, or was stopped. It may have taken the case: offer it
+    /// again, with the same id.
     #[error("{by} gave no answer: {cause}")]
     NoAnswer {
         /// Who.
@@ -311,13 +262,5 @@ mod tests {
             "case t-1 was handed on 4 times, at most 3 are allowed: desk -> technical -> desk -> technical"
         );
         assert_eq!(handoff.id, HandoffId { case: "t-1".into(), hop: 3 });
-    }
-
-    #[test]
-    fn a_role_is_parsed_or_refused_with_the_text_named() {
-        assert_eq!(Role::parse("billing").unwrap().as_str(), "billing");
-        for bad in ["", "Billing", "two words", &"x".repeat(65)] {
-            assert_eq!(Role::parse(bad), Err(RoleError(bad.to_owned())));
-        }
     }
 }

@@ -1,14 +1,13 @@
 //! Greenroom's floor 2: what agents do. For now: roles, handoff between them, and the context they share.
 
-mod hand_off;
 mod handoff;
+mod role;
 mod roles;
 mod transcript;
 
-pub use hand_off::HandOffExt;
 pub use handoff::{
-    Decision, Fallback, Handoff, HandoffFailure, HandoffId, HandoffOutcome, HandoffPayload, Role, RoleError,
-    TooManyHops,
+    Decision, Fallback, Handoff, HandoffFailure, HandoffId, HandoffOutcome, HandoffPayload, TooManyHops,
 };
-pub use roles::{Pick, Roles};
+pub use role::{Role, RoleError};
+pub use roles::{HandOffExt, Roles};
 pub use transcript::{ContextPolicy, Entry, Transcript};

@@ -1,6 +1,5 @@
 //! The intake: brings tickets to the front desk, so many at a time, and waits until each stands in the out file.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use greenroom::AskError;
@@ -11,8 +10,8 @@ use crate::out_file::Outcome;
 use crate::progress::Progress;
 use crate::tally::Times;
 use crate::team::{
-    AfterFailure, Archive, Case, Desk, Finish, FrontDesk, Job, NewTicket, Offer, OfferOutcome, Team,
-    WhenFinished, after_failure, finished, first_offer,
+    AfterFailure, Archive, Case, Desk, Finish, FrontDesk, Job, NewTicket, Offer, OfferOutcome, WhenFinished,
+    after_failure, finished, first_offer,
 };
 use crate::ticket::Ticket;
 
@@ -27,7 +26,6 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// Outside of the tree: a client of the desk.
 pub(crate) struct Intake {
     pub(crate) desk: Desk,
-    pub(crate) team: Arc<Team>,
     pub(crate) runtime: Runtime,
     /// Most tickets in work at the same time.
     pub(crate) concurrency: usize,
@@ -80,8 +78,7 @@ impl Intake {
         Client {
             front_desk: self.desk.front_desk.clone(),
             archive: self.desk.archive.clone(),
-            team: self.team.clone(),
-            clock: self.runtime.clock(),
+            runtime: self.runtime.clone(),
         }
     }
 }
@@ -90,14 +87,13 @@ impl Intake {
 struct Client {
     front_desk: ActorRef<FrontDesk>,
     archive: ActorRef<Archive>,
-    team: Arc<Team>,
-    clock: greenroom::Clock,
+    runtime: Runtime,
 }
 
 impl Client {
     /// Says how long it took, or in one sentence why it gave up.
     async fn serve(self, ticket: Ticket) -> Result<Duration, String> {
-        let arrived = self.clock.now();
+        let arrived = self.runtime.clock().now();
         let id = ticket.id.clone();
         self.hand_in(ticket).await.map_err(|why| format!("{id} was not taken in: {why}"))?;
         let mut tries = 0;
@@ -107,9 +103,9 @@ impl Client {
             if tries == TRIES_MAX {
                 return Err(format!("{id} is not known to be finished: {error}"));
             }
-            self.clock.sleep(PAUSE).await;
+            self.runtime.clock().sleep(PAUSE).await;
         }
-        Ok(self.clock.now() - arrived)
+        Ok(self.runtime.clock().now() - arrived)
     }
 
     async fn hand_in(&self, ticket: Ticket) -> Result<(), String> {
@@ -124,7 +120,7 @@ impl Client {
                     if tries == TRIES_MAX {
                         return Err(error.to_string());
                     }
-                    self.clock.sleep(PAUSE).await;
+                    self.runtime.clock().sleep(PAUSE).await;
                 }
             }
         }
@@ -135,12 +131,13 @@ impl Client {
     async fn pass_by_the_desk(&self, ticket: Ticket) -> Result<(), String> {
         let case = Case { is_poison: true, ..Case::new(ticket) };
         let offer = first_offer(case, self.front_desk.path().clone(), Job::Escalation);
+        let roles = self.runtime.resource::<Roles<Case>>().expect("the runtime is built with the roles");
         for failures in 1.. {
-            match self.team.clone().offer(offer.clone()).await {
+            match roles.offer(&self.runtime, offer.clone()).await {
                 OfferOutcome::Accepted { .. } => break,
                 OfferOutcome::Refused { reason, .. } => return self.set_aside(&offer, reason).await,
                 OfferOutcome::Failed { failure, .. } => match after_failure(&failure, &offer.to, failures) {
-                    AfterFailure::OfferAgain(pause) => self.clock.sleep(pause).await,
+                    AfterFailure::OfferAgain(pause) => self.runtime.clock().sleep(pause).await,
                     _ => return self.set_aside(&offer, failure.to_string()).await,
                 },
             }

@@ -20,7 +20,7 @@ use crate::out_file::OutFile;
 use crate::progress::Progress;
 use crate::report::{Report, Restarts, Stays};
 use crate::tally::{Tally, Times};
-use crate::team::{self, Job, Team};
+use crate::team::{self, Job};
 use crate::ticket::TicketFile;
 
 /// How long everybody together gets to end in order.
@@ -76,7 +76,7 @@ pub(crate) async fn run(args: &Args) -> Result<Report, RunError> {
         .resource(Records::embedded())
         .resource(CrashPlan { seed: args.seed, rate: args.crash_rate })
         .resource(Tally::default())
-        .resource(Team::default())
+        .resource(team::roles())
         .start()
         .await
         .map_err(broken)?;
@@ -87,10 +87,8 @@ pub(crate) async fn run(args: &Args) -> Result<Report, RunError> {
         eprintln!("metrics: http://{}/metrics", page.address);
     }
 
-    let team = runtime.resource::<Team>().expect("given above");
     let intake = Intake {
         desk,
-        team,
         runtime: runtime.clone(),
         concurrency: args.concurrency.into(),
         patience: PATIENCE + 20 * args.think_time(),

@@ -8,6 +8,8 @@ mod builder;
 mod cell;
 mod clock;
 mod config;
+#[doc(hidden)] // for the crates that build on this one
+pub mod dice;
 mod events;
 mod mailbox;
 mod message;

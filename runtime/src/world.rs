@@ -15,6 +15,7 @@ use crate::address::directory::Directory;
 use crate::cell::OverseerRef;
 use crate::clock::Clock;
 use crate::config::RuntimeConfig;
+use crate::dice;
 use crate::events::RuntimeEvent;
 use crate::mailbox::{DeadLetterReason, DeadLetters};
 use crate::message::Head;
@@ -55,12 +56,9 @@ impl World {
 
     /// The next number from [0, 1) of this runtime's seed.
     pub(crate) fn random(&self) -> f64 {
-        // splitmix64 (Steele, Lea, Flood 2014): one atomic addition, good enough for jitter.
-        let step = 0x9e37_79b9_7f4a_7c15_u64;
-        let mut z = self.luck.fetch_add(step, Ordering::Relaxed).wrapping_add(step);
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+        // One atomic addition: good enough for jitter.
+        let number = dice::mix(self.luck.fetch_add(dice::STEP, Ordering::Relaxed));
+        (number >> 11) as f64 / (1_u64 << 53) as f64
     }
 
     pub(crate) fn publish(&self, event: RuntimeEvent) {

@@ -6,6 +6,7 @@ mod embedding;
 mod failures;
 mod fence;
 mod handoff;
+mod held;
 mod ordering;
 mod overflow;
 mod poison;

@@ -147,15 +147,15 @@ async fn reset(mailbox: Mailbox) -> (Vec<String>, Vec<String>, Result<u32, AskEr
     let b = b.spec().mailbox(mailbox).shutdown(Shutdown::Brutal);
     let tree = stage.supervise(sup([a.spec(), b]).strategy(Strategy::OneForAll)).await;
     let (crashing, waiting) = (child(&tree, "a"), child(&tree, "b"));
-    waiting.tell(Wait).await.unwrap();
+    waiting.tell(Wait).await.expect("room");
     stage.log.until("wait b").await;
-    waiting.tell(Note(1)).await.unwrap();
-    crashing.tell(Note(2)).await.unwrap();
+    waiting.tell(Note(1)).await.expect("room");
+    crashing.tell(Note(2)).await.expect("room");
     stage.log.until("2 a").await;
     stage.log.take();
 
     let (answer, told) = tokio::join!(waiting.ask(Note(3)), crashing.tell(Crash));
-    told.unwrap();
+    told.expect("room");
     stage.quiet().await;
 
     let (log, letters) = (stage.log.take(), stage.letters());

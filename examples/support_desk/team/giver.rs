@@ -8,7 +8,6 @@ use crate::out_file::Outcome;
 use crate::tally::Tally;
 use crate::team::case::{Job, Offer, OfferOutcome, finished};
 use crate::team::outbox::{AfterFailure, Outbox, after_failure};
-use crate::team::roster::Team;
 use crate::team::work::finish;
 
 /// An actor that hands cases over.
@@ -36,12 +35,12 @@ impl DurableMessage for OfferAgain {}
 /// Keeps the offer and makes it, once the state with it is stored.
 pub(crate) fn hand_over<A: Giver>(giver: &mut A, offer: Offer, cx: &Context<'_, A>) -> Result<(), Failure> {
     giver.outbox().keep(offer.clone());
-    make_offer(offer, cx)
+    cx.hand_off(offer)
 }
 
 /// Makes all open offers again, with their first ids: after a crash of the giver, and after a `kill -9`.
 pub(crate) fn offer_all_again<A: Giver>(giver: &mut A, cx: &Context<'_, A>) -> Result<(), Failure> {
-    giver.outbox().offers().try_for_each(|offer| make_offer(offer.clone(), cx))
+    giver.outbox().offers().try_for_each(|offer| repeat(offer, cx))
 }
 
 pub(crate) fn offer_again<A: Giver>(
@@ -50,15 +49,15 @@ pub(crate) fn offer_again<A: Giver>(
     cx: &Context<'_, A>,
 ) -> Result<(), Failure> {
     match giver.outbox().offer(&reminder.ticket) {
-        Some(offer) => make_offer(offer.clone(), cx),
+        Some(offer) => repeat(offer, cx),
         None => Ok(()), // accepted meanwhile
     }
 }
 
-/// As [`HandOffExt::hand_off`], for a team that may not stand yet.
-fn make_offer<A: Giver>(offer: Offer, cx: &Context<'_, A>) -> Result<(), Failure> {
-    cx.spawn_when_settled(cx.resource::<Team>()?.offer(offer), |outcome| outcome);
-    Ok(())
+/// Without the fallback: the taker of before may have the case. After a `kill -9` it may not stand yet; then the offer
+/// comes back, and is made again after a pause.
+fn repeat<A: Giver>(offer: &Offer, cx: &Context<'_, A>) -> Result<(), Failure> {
+    cx.hand_off(offer.clone().or_else(Fallback::Return))
 }
 
 /// An offer came back.

@@ -24,4 +24,4 @@ pub(crate) use archive::{Archive, Finish, WhenFinished};
 pub(crate) use case::{Case, Job, Offer, OfferOutcome, finished};
 pub(crate) use front_desk::{FrontDesk, NewTicket, first_offer};
 pub(crate) use outbox::{AfterFailure, after_failure};
-pub(crate) use roster::{Desk, Team, open};
+pub(crate) use roster::{Desk, open, roles};

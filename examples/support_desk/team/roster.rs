@@ -2,15 +2,12 @@
 
 use std::error::Error;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use greenroom::ResolveError;
 use greenroom::prelude::*;
-use tokio::sync::SetOnce;
 
 use crate::team::archive::Archive;
-use crate::team::case::{Case, Job, Offer, OfferOutcome};
+use crate::team::case::{Case, Job};
 use crate::team::escalation::Escalation;
 use crate::team::front_desk::FrontDesk;
 use crate::team::human::Human;
@@ -20,17 +17,12 @@ use crate::team::specialist::Specialist;
 const POOL: u32 = 4;
 
 /// Who takes offers for which role; a resource of the runtime.
-///
-/// Set when the tree stands. A first life that finds open cases in its state may want to offer them before that, so
-/// an offer waits for it, outside of any handler.
-#[derive(Default)]
-pub(crate) struct Team(SetOnce<Roles<Case>>);
-
-impl Team {
-    /// Offers the case to its role, as [`Roles::offer`] does.
-    pub(crate) async fn offer(self: Arc<Self>, offer: Offer) -> OfferOutcome {
-        self.0.wait().await.clone().offer(offer).await
-    }
+pub(crate) fn roles() -> Roles<Case> {
+    let pool = |job: Job| (1..=POOL).map(move |n| address::<Specialist>(&format!("{}/{n}", job.name())));
+    Roles::new()
+        .members(Job::Escalation.role(), [address::<Escalation>(Job::Escalation.name())])
+        .members(Job::Billing.role(), pool(Job::Billing))
+        .members(Job::Technical.role(), pool(Job::Technical))
 }
 
 /// Where those work who are asked from outside the tree.
@@ -39,17 +31,9 @@ pub(crate) struct Desk {
     pub(crate) archive: ActorRef<Archive>,
 }
 
-/// Starts the team, and lets offers go out.
+/// Starts the team.
 pub(crate) async fn open(runtime: &Runtime, out: PathBuf, think: Duration) -> Result<Desk, Box<dyn Error>> {
     let support = runtime.supervise(tree(out, think)).await?;
-    let mut members =
-        vec![(Job::Escalation.role(), vec![support.actor::<Escalation>(Job::Escalation.name())?.into()])];
-    for job in [Job::Billing, Job::Technical] {
-        let pool = (1..=POOL).map(|n| support.actor::<Specialist>(&format!("{}/{n}", job.name())));
-        members.push((job.role(), pool.map(|who| Ok(who?.into())).collect::<Result<_, ResolveError>>()?));
-    }
-    let team = runtime.resource::<Team>().expect("the runtime is built with the team");
-    team.0.set(Roles::new(members)).expect("a desk is opened once in its runtime");
     Ok(Desk { front_desk: support.actor(Job::FrontDesk.name())?, archive: support.actor("archive")? })
 }
 

@@ -231,24 +231,8 @@ impl<'c, A: Actor> Context<'c, A> {
         B: Handler<M>,
         B::Inbox: Accepts<M, B>,
     {
-        let cell = to.cell();
-        match hold_place(cell, None).await {
-            Ok(true) => {}
-            Ok(false) => {
-                let shed =
-                    Queued { head: self.head_for::<M>(), parcel: B::Inbox::wrap(Envelope::told(message)) };
-                cell.bury(shed, DeadLetterReason::Shed, NoReply::Shed);
-                return Ok(());
-            }
-            Err(refusal) => return Err(refusal.with(cell, message)),
-        }
-        if !self.cell.core.is_current(self.incarnation) {
-            cell.mailbox.give_back();
-            return Err(Refusal::Fenced.with(cell, message));
-        }
-        let held = Held::new(cell, self.head_for::<M>(), B::Inbox::wrap(Envelope::told(message)));
-        lock(&self.held).get_or_insert_default().sends.push(Box::new(held));
-        Ok(())
+        let held = self.hold(to.cell(), Envelope::told(message)).await;
+        held.map_err(|(refusal, envelope)| refusal.with(to.cell(), envelope.message))
     }
 
     /// Gives the right to answer this message to `keep`, to be used later. The tail of the handler:
@@ -306,26 +290,12 @@ impl<'c, A: Actor> Context<'c, A> {
             port.give_up(NoReply::ForwardedInRing(ring));
             return Err(Failure::answered_elsewhere());
         }
-        match hold_place(cell, None).await {
-            Ok(true) => {
-                // A fenced sender is refused when the place is filled.
-                let parcel = B::Inbox::wrap(Envelope::asked(message, port));
-                let held = Held::new(cell, self.head_for::<M>(), parcel);
-                lock(&self.held).get_or_insert_default().sends.push(Box::new(held));
-                Err(Failure::answered_elsewhere())
-            }
-            Ok(false) => {
-                let parcel = B::Inbox::wrap(Envelope::asked(message, port));
-                let shed = Queued { head: self.head_for::<M>(), parcel };
-                cell.bury(shed, DeadLetterReason::Shed, NoReply::Shed);
-                Err(Failure::answered_elsewhere())
-            }
-            Err(refusal) => {
-                let error = refusal.with(cell, message);
-                port.fail(error.into());
-                Err(Failure::answered_elsewhere())
-            }
+        if let Err((refusal, Envelope { message, reply })) =
+            self.hold(cell, Envelope::asked(message, port)).await
+        {
+            reply.fail(refusal.with(cell, message).into());
         }
+        Err(Failure::answered_elsewhere())
     }
 
     /// A reference to whoever lives at `address` now.
@@ -417,6 +387,37 @@ impl<'c, A: Actor> Context<'c, A> {
             let message = map(work.await);
             mail.deliver(message).await;
         }));
+    }
+
+    /// Waits for a place in the mailbox of `cell` and holds `envelope` for it until this handler is done. A message that
+    /// the policy sheds there is a dead letter at once.
+    async fn hold<B, M>(
+        &self,
+        cell: &Arc<Cell<B>>,
+        envelope: Envelope<M>,
+    ) -> Result<(), (Refusal, Envelope<M>)>
+    where
+        M: Message,
+        B: Handler<M>,
+        B::Inbox: Accepts<M, B>,
+    {
+        let has_place = match hold_place(cell, None).await {
+            Ok(has_place) => has_place,
+            Err(refusal) => return Err((refusal, envelope)),
+        };
+        if has_place && !self.cell.core.is_current(self.incarnation) {
+            // Fenced while it waited.
+            cell.mailbox.give_back();
+            return Err((Refusal::Fenced, envelope));
+        }
+        let (head, parcel) = (self.head_for::<M>(), B::Inbox::wrap(envelope));
+        if has_place {
+            let held = Held::new(cell, head, parcel);
+            lock(&self.held).get_or_insert_default().sends.push(Box::new(held));
+        } else {
+            cell.bury(Queued { head, parcel }, DeadLetterReason::Shed, NoReply::Shed);
+        }
+        Ok(())
     }
 
     /// The head of a message of type `M` that this handler sends.

@@ -1,6 +1,6 @@
 //! The folder of a store on disk: who may open it, and what is mended before the engine looks at it.
 //!
-//! Each step stands for a failure of the engine that was reproduced (`docs/decisions`):
+//! Each step stands for a failure of the engine that was reproduced (`docs/decisions/0008-mending-the-stores-folder.md`):
 //!
 //! * A torn snapshot file of the engine makes the store unopenable: it is removed before opening.
 //! * One flipped bit in the engine's settings or in its snapshot file does so too. The settings are kept twice; the

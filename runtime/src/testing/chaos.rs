@@ -1,6 +1,7 @@
 //! Kills somebody at random, the same somebody for the same seed.
 
 use crate::cell::{LifeState, Place};
+use crate::dice;
 use crate::runtime::Runtime;
 
 /// A source of misfortune for chaos tests. Print the seed, and accept one, so that a run can be repeated.
@@ -30,12 +31,9 @@ impl Chaos {
 
     /// A number below `bound` (at least 1).
     pub fn below(&mut self, bound: u64) -> u64 {
-        // splitmix64 (Steele, Lea, Flood 2014).
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % bound.max(1)
+        let number = dice::mix(self.state);
+        self.state = self.state.wrapping_add(dice::STEP);
+        number % bound.max(1)
     }
 
     /// Kills one running actor that `may_die`, and says which; `None` if there is none. Whoever is killed hears it at its
