@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use greenroom_runtime::{
     ActorPath, ChildExit, ExitPhase, ExitReason, Failure, Flow, LifeState, Overseer, OverseerContext,
-    OverseerRef, Place, RuntimeEvent,
+    OverseerRef, Place, RuntimeEvent, SpawnError,
 };
 
 use crate::admin::Request;
 use crate::child::{Child, Ticket, classify};
-use crate::child_spec::Mailbox;
+use crate::child_spec::{ChildSpec, Mailbox};
 use crate::children::{Children, Key};
 use crate::policy::{
     AutoShutdown, ChildState, Decision, ExitClass, RestartHistory, Shutdown, Strategy, SupervisorFacts,
@@ -58,10 +58,7 @@ pub(crate) enum Began {
 
 impl Supervising {
     pub(crate) fn new(spec: Supervisor) -> Self {
-        #[cfg(any(test, feature = "testing"))]
-        let history = RestartHistory::new(crate::planted::spoil_limit(spec.planted, spec.intensity));
-        #[cfg(not(any(test, feature = "testing")))]
-        let history = RestartHistory::new(spec.intensity);
+        let history = RestartHistory::new(spec.limit());
         let (children, phase) = (Children::default(), SupervisorPhase::Running);
         Supervising { spec, children, history, named: 0, phase }
     }
@@ -99,8 +96,7 @@ impl Supervising {
         self.make_spec()?;
         self.end_leftovers(cx).await;
         for spec in std::mem::take(&mut self.spec.children) {
-            let place = spec.place.place(cx.runtime(), Some(cx.path()));
-            let place = place.map_err(|error| self.not_launched(spec.name(), error, cx))?;
+            let place = claim(&spec, cx).map_err(|error| self.not_launched(spec.name(), error, cx))?;
             self.children.add(Child::new(spec.settings, place));
         }
         self.close_unclaimed(cx);
@@ -132,7 +128,7 @@ impl Supervising {
                 if !complaints.is_empty() {
                     return Err(fail(Failure::bug(crate::SuperviseError::Spec(complaints))));
                 }
-                self.history = RestartHistory::new(made.intensity);
+                self.history = RestartHistory::new(made.limit());
                 self.spec = Supervisor { name, init: None, ..made };
                 Ok(())
             }
@@ -514,6 +510,19 @@ impl Overseer for Supervising {
         self.stop_all(cx).await;
         ExitReason::Shutdown
     }
+}
+
+/// The place for a child: the one of an earlier life, if it can be claimed, with its mailbox.
+fn claim(spec: &ChildSpec, cx: &OverseerContext) -> Result<Place, SpawnError> {
+    let claimed = spec.place.place(cx.runtime(), Some(cx.path()));
+    if let Err(SpawnError::WrongType { path, .. }) = &claimed
+        && let Ok(other) = cx.runtime().place(path)
+    {
+        // Somebody else was added under that name by request, in an earlier life; nobody claims that one.
+        other.close();
+        return spec.place.place(cx.runtime(), Some(cx.path()));
+    }
+    claimed
 }
 
 /// How a child ended that got no place or no task.

@@ -199,6 +199,14 @@ impl Supervisor {
         complaints
     }
 
+    /// The intensity, unless a bug is planted into it.
+    pub(crate) fn limit(&self) -> RestartIntensity {
+        #[cfg(any(test, feature = "testing"))]
+        return crate::planted::spoil_limit(self.planted, self.intensity);
+        #[cfg(not(any(test, feature = "testing")))]
+        self.intensity
+    }
+
     pub(crate) fn into_place_spec(self) -> PlaceSpec {
         let name = self.name.clone();
         OverseerRef::<Supervising>::spec(name, move || Supervising::new(self.clone()))

@@ -270,3 +270,30 @@ async fn a_place_that_the_restarted_supervisor_does_not_claim_is_closed() {
     assert_eq!(stage.letters(), ["sup/below/b crashed", "sup/below/stray gone"]);
     stage.end().await;
 }
+
+/// The story: a temporary child supervisor had ended, and a worker had been added under its name. When their supervisor
+/// was restarted, it could not claim the worker's place for the supervisor of its spec, and failed to start for good.
+/// Found by a random history.
+#[tokio::test(start_paused = true)]
+async fn whoever_was_added_under_the_name_of_a_static_child_makes_room_for_it_after_a_restart() {
+    let stage = Stage::new().await;
+    let [a, b] = stage.parts(["a", "b"]);
+    let guest = Supervisor::named("guest").child(a.spec());
+    let middle = Supervisor::named("middle")
+        .intensity(0, secs(5))
+        .child(ChildSpec::supervisor(guest).restart(Restart::Temporary))
+        .child(b.spec());
+    let tree = stage.supervise(sup([ChildSpec::supervisor(middle)])).await;
+    let middle = tree.below("middle").unwrap();
+    middle.terminate_child("guest").await.unwrap();
+    let worker = ChildSpec::actor::<Child>("guest", stage.part("guest"));
+    middle.start_child(worker).await.unwrap();
+
+    child(&tree, "middle/b").tell(Crash).await.unwrap();
+    stage.quiet().await;
+
+    let names: Vec<String> = middle.children().await.unwrap().into_iter().map(|child| child.name).collect();
+    assert_eq!(names, ["guest", "b"]);
+    assert_eq!(middle.below("guest").unwrap().children().await.unwrap()[0].name, "a");
+    stage.end().await;
+}
