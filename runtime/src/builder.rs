@@ -96,7 +96,7 @@ impl Builder {
             tasks: Mutex::default(),
             writer: tokio::sync::Mutex::new(writers),
             store_failed: OnceLock::new(),
-            fenced: Mutex::default(),
+            late: Mutex::default(),
             root: Mutex::default(),
             config: self.config,
         });

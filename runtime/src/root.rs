@@ -47,7 +47,7 @@ impl Root {
             // A supervisor that was killed took its children along; they are named below.
             if matches!(reason, Some(ExitReason::Killed { .. } | ExitReason::Unresponsive)) {
                 late.push(child.place.path().clone());
-                // Its children were killed with it; whoever blocks a thread is fenced, and named by the event.
+                // Its children were killed with it; whoever of them blocks a thread is fenced, and named too.
                 for below in cx.runtime().places_below(child.place.path()).into_iter().rev() {
                     below.bring_down(Some(Duration::ZERO)).await;
                 }

@@ -353,8 +353,8 @@ impl Runtime {
         // Whoever takes the root reports; a second call only waits for the store.
         let root = lock(&self.world.root).take();
         if let Some(root) = root {
-            // Those fenced before are no news.
-            lock(&self.world.fenced).clear();
+            // Those that were killed or fenced before are no news.
+            *lock(&self.world.late) = Some(Vec::new());
             let (answer, stopped) = oneshot::channel();
             let (begun, hears) = oneshot::channel();
             let posted = root.post_unbounded(RootMessage::StopAll { within: deadline, begun, answer });
@@ -372,7 +372,7 @@ impl Runtime {
                 place.bring_down(Some(Duration::ZERO)).await;
                 place.close();
             }
-            late.append(&mut lock(&self.world.fenced));
+            late.append(&mut lock(&self.world.late).take().unwrap_or_default());
         }
         self.world.close_store(deadline.max(Duration::from_secs(1))).await;
         late.sort();

@@ -42,8 +42,8 @@ pub(crate) struct World {
     /// The task of the store's writer; whoever closes the store waits for it here.
     pub(crate) writer: tokio::sync::Mutex<JoinSet<()>>,
     pub(crate) store_failed: OnceLock<()>,
-    /// Those that had to be fenced since the last look: a shutdown names them.
-    pub(crate) fenced: Mutex<Vec<ActorPath>>,
+    /// While the runtime shuts down: those that did not end in order within their patience.
+    pub(crate) late: Mutex<Option<Vec<ActorPath>>>,
     /// Taken out at the end: the root's cell holds this world.
     pub(crate) root: Mutex<Option<OverseerRef<Root>>>,
 }
@@ -112,11 +112,10 @@ impl World {
         }
     }
 
-    pub(crate) fn fenced(&self, path: &ActorPath) {
-        let mut fenced = lock(&self.fenced);
-        // Once each, so that its length is bounded by the places there ever were.
-        if !fenced.contains(path) {
-            fenced.push(path.clone());
+    /// Remembers, if the runtime is shutting down, that whoever lives at `path` did not end in order.
+    pub(crate) fn is_late(&self, path: &ActorPath) {
+        if let Some(late) = &mut *lock(&self.late) {
+            late.push(path.clone());
         }
     }
 

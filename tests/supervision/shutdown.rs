@@ -2,7 +2,7 @@
 
 use greenroom::{ChildSpec, Shutdown, Strategy, Supervisor, TellError};
 
-use crate::support::{Crash, Finish, Note, Stage, Start, Stop, Wait, child, millis, secs, sup};
+use crate::support::{Crash, Finish, Note, Stage, Start, Stop, Wait, child, millis, path, secs, sup};
 
 #[tokio::test(start_paused = true)]
 async fn children_stop_in_reverse_start_order_down_the_whole_tree() {
@@ -198,4 +198,18 @@ async fn a_shutdown_ends_a_tree_whose_child_never_starts() {
     stage.log.until_times("fail a", 50).await;
 
     stage.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_report_names_a_nested_child_that_ran_out_of_patience_and_not_one_that_had_none() {
+    let stage = Stage::new().await;
+    let [slow, brutal, quick] = stage.parts(["slow", "brutal", "quick"]);
+    let slow = slow.stopping(Stop::Never).spec().shutdown(Shutdown::Within(secs(1)));
+    let brutal = brutal.stopping(Stop::Never).spec().shutdown(Shutdown::Brutal);
+    let below = Supervisor::named("below").children([slow, brutal, quick.spec()]);
+    stage.supervise(sup([ChildSpec::supervisor(below)])).await;
+
+    let report = stage.runtime.shutdown(secs(60)).await;
+
+    assert_eq!(report.late, [path("sup/below/slow")]);
 }

@@ -222,6 +222,7 @@ impl Place {
                         return Some(reason);
                     }
                     core.wait_unprotected(incarnation).await;
+                    core.world.is_late(&core.path);
                 }
             }
         }
@@ -248,7 +249,7 @@ impl Place {
         }
         tracing::error!(actor = %core.path, "an actor blocks its thread; it was fenced");
         core.world.publish(RuntimeEvent::Unresponsive { path: core.path.clone(), epoch });
-        core.world.fenced(&core.path);
+        core.world.is_late(&core.path);
         if let Some(task) = task {
             task.was_fenced();
         }
