@@ -64,10 +64,10 @@ pub mod prelude {
         Transcript,
     };
     pub use greenroom_runtime::{
-        Actor, ActorPath, ActorRef, ActorSpec, Address, AskError, Backoff, Context, Durable, DurableMessage,
-        ExitReason, Failure, FailureClass, Handler, MailboxSpec, MemoryStore, Message, Open, Overflow,
-        Recipient, ReplyPort, Runtime, RuntimeConfig, RuntimeEvent, SledStore, SnapshotPolicy, TellError,
-        inbox,
+        Actor, ActorPath, ActorRef, ActorSpec, Address, AskError, Backoff, Breaker, BreakerSpec, CallOutcome,
+        Context, Durable, DurableMessage, ExitReason, Failure, FailureClass, Handler, MailboxSpec,
+        MemoryStore, Message, Open, Overflow, Recipient, ReplyPort, Runtime, RuntimeConfig, RuntimeEvent,
+        SledStore, SnapshotPolicy, TellError, inbox,
     };
     pub use greenroom_supervision::{
         AutoShutdown, ChildSpec, DynamicRef, DynamicSupervisor, Pool, PoolRef, Restart, Route, RouteError,

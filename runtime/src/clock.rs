@@ -29,8 +29,7 @@ impl Clock {
 
     /// The instant `delay` from now; a delay too long for the clock counts as thirty years.
     pub fn after(&self, delay: Duration) -> Instant {
-        let now = self.now();
-        now.checked_add(delay).unwrap_or_else(|| now + Duration::from_secs(30 * 365 * 24 * 3_600))
+        later(self.now(), delay)
     }
 
     /// Time since the runtime was started.
@@ -64,4 +63,9 @@ impl Clock {
     pub async fn within<F: Future>(&self, limit: Duration, future: F) -> Option<F::Output> {
         tokio::time::timeout(limit, future).await.ok()
     }
+}
+
+/// `delay` after `instant`; a delay too long for the clock counts as thirty years.
+pub(crate) fn later(instant: Instant, delay: Duration) -> Instant {
+    instant.checked_add(delay).unwrap_or_else(|| instant + Duration::from_secs(30 * 365 * 24 * 3_600))
 }

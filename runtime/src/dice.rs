@@ -13,6 +13,11 @@ pub const fn mix(state: u64) -> u64 {
     z ^ (z >> 31)
 }
 
+/// The number from [0, 1) that follows the state `state`.
+pub(crate) const fn share(state: u64) -> f64 {
+    (mix(state) >> 11) as f64 / (1_u64 << 53) as f64
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -40,7 +40,10 @@ pub use message::{
     Chain, Envelope, Failure, FailureClass, Head, Message, MessageId, NoReply, ReplyPort, Verdict,
     message_name,
 };
-pub use resilience::Backoff;
+pub use resilience::{
+    Backoff, Breaker, BreakerObservation, BreakerOpen, BreakerPermit, BreakerSpec, BreakerState, CallOutcome,
+    FailureShare,
+};
 pub use runtime::{Runtime, ShutdownReport, SpawnError};
 pub use store::*;
 

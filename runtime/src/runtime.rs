@@ -15,6 +15,7 @@ use crate::cell::{Incarnation, LaunchError, Place, PlaceSpec};
 use crate::clock::Clock;
 use crate::events::RuntimeEvent;
 use crate::mailbox::{DeadLetters, Overflow};
+use crate::resilience::{Breaker, BreakerSpec};
 use crate::root::RootMessage;
 use crate::sync::lock;
 use crate::world::World;
@@ -305,6 +306,14 @@ impl Runtime {
     #[doc(hidden)]
     pub fn random(&self) -> f64 {
         self.world.random()
+    }
+
+    /// A breaker that is counted under `name` by this runtime's recorder and draws its jitter from this runtime's seed.
+    /// Give each one a name of its own, and hand clones of it to those who call the same thing.
+    pub fn breaker(&self, name: &str, spec: BreakerSpec) -> Breaker {
+        let name = Arc::from(name);
+        let metrics = self.world.telemetry.breaker(&name);
+        Breaker::with(name, spec, self.world.clock, self.world.random().to_bits(), metrics)
     }
 
     /// What the builder was given under its type.

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use metrics::{Counter, Gauge, Key, Label, Level, Metadata, Recorder, Unit};
 
 use crate::message::FailureClass;
+use crate::resilience::BreakerState;
 use crate::sync::lock;
 
 /// Messages handled to the end, by `actor_type`.
@@ -31,9 +32,22 @@ pub const MAILBOX_WAITING: &str = "greenroom_mailbox_waiting";
 pub const STORE_COMMITS: &str = "greenroom_store_commits";
 /// Flushes of the store, each for a group of batches; set by [`Runtime::measure`](crate::Runtime::measure).
 pub const STORE_GROUPS: &str = "greenroom_store_groups";
+/// Whether a breaker lets calls through, by `breaker`: 0 closed, 1 half-open, 2 open.
+pub const BREAKER_STATE: &str = "greenroom_breaker_state";
+/// Changes of a breaker's state, by `breaker` and `to`.
+pub const BREAKER_TRANSITIONS: &str = "greenroom_breaker_transitions_total";
+/// Calls that a breaker refused, by `breaker`.
+pub const BREAKER_REFUSED: &str = "greenroom_breaker_refused_total";
+
+/// The `tracing` event of a breaker that opens, at `warn`.
+pub const BREAKER_OPENED: &str = "breaker.opened";
+/// The `tracing` event of a breaker that lets trial calls through, at `debug`.
+pub const BREAKER_HALF_OPENED: &str = "breaker.half_opened";
+/// The `tracing` event of a breaker that closes, at `info`.
+pub const BREAKER_CLOSED: &str = "breaker.closed";
 
 /// What each name counts, for `describe_*` and for `docs/operations.md`.
-pub const DESCRIBED: [(&str, Kind, &str); 10] = [
+pub const DESCRIBED: [(&str, Kind, &str); 13] = [
     (MESSAGES_HANDLED, Kind::Counter, "messages handled to the end"),
     (MESSAGES_REFUSED, Kind::Counter, "messages refused by a full mailbox"),
     (HANDLER_FAILURES, Kind::Counter, "handlers that failed without ending their incarnation"),
@@ -44,6 +58,9 @@ pub const DESCRIBED: [(&str, Kind, &str); 10] = [
     (MAILBOX_WAITING, Kind::Gauge, "messages waiting in mailboxes"),
     (STORE_COMMITS, Kind::Gauge, "batches committed by the store"),
     (STORE_GROUPS, Kind::Gauge, "flushes of the store"),
+    (BREAKER_STATE, Kind::Gauge, "whether a breaker is closed (0), half-open (1) or open (2)"),
+    (BREAKER_TRANSITIONS, Kind::Counter, "changes of a breaker's state"),
+    (BREAKER_REFUSED, Kind::Counter, "calls refused by a breaker"),
 ];
 
 /// Whether a name only rises.
@@ -76,6 +93,15 @@ pub(crate) struct TypeMetrics {
     pub(crate) restarts: Counter,
     pub(crate) waiting: Gauge,
     by_label: Mutex<BTreeMap<(&'static str, &'static str), Counter>>,
+}
+
+/// The handles of one breaker.
+pub(crate) struct BreakerMetrics {
+    state: Gauge,
+    refused: Counter,
+    opened: Counter,
+    half_opened: Counter,
+    closed: Counter,
 }
 
 impl Telemetry {
@@ -125,6 +151,52 @@ impl Telemetry {
         let recorder = self.recorder.as_ref();
         let labels = || vec![Label::from_static_parts("reason", reason)];
         counters.entry(reason).or_insert_with(|| counter(recorder, DEAD_LETTERS, labels())).increment(1);
+    }
+
+    pub(crate) fn breaker(&self, name: &Arc<str>) -> BreakerMetrics {
+        BreakerMetrics::new(self.recorder.as_ref(), name)
+    }
+}
+
+impl BreakerMetrics {
+    /// Counts nothing.
+    pub(crate) fn silent(name: &Arc<str>) -> Self {
+        Self::new(None, name)
+    }
+
+    fn new(recorder: Option<&SharedRecorder>, name: &Arc<str>) -> Self {
+        let label = || Label::new("breaker", name.clone());
+        let changes =
+            |to| counter(recorder, BREAKER_TRANSITIONS, vec![label(), Label::from_static_parts("to", to)]);
+        let metrics = BreakerMetrics {
+            state: gauge(recorder, BREAKER_STATE, vec![label()]),
+            refused: counter(recorder, BREAKER_REFUSED, vec![label()]),
+            opened: changes("open"),
+            half_opened: changes("half_open"),
+            closed: changes("closed"),
+        };
+        metrics.state.set(0.0);
+        metrics
+    }
+
+    pub(crate) fn refused(&self) {
+        self.refused.increment(1);
+    }
+
+    pub(crate) fn changed(&self, to: BreakerState) {
+        match to {
+            BreakerState::Closed => self.closed.increment(1),
+            BreakerState::HalfOpen => self.half_opened.increment(1),
+            BreakerState::Open { .. } => self.opened.increment(1),
+        }
+    }
+
+    pub(crate) fn is_now(&self, state: BreakerState) {
+        self.state.set(match state {
+            BreakerState::Closed => 0.0,
+            BreakerState::HalfOpen => 1.0,
+            BreakerState::Open { .. } => 2.0,
+        });
     }
 }
 

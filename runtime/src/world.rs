@@ -57,8 +57,7 @@ impl World {
     /// The next number from [0, 1) of this runtime's seed.
     pub(crate) fn random(&self) -> f64 {
         // One atomic addition: good enough for jitter.
-        let number = dice::mix(self.luck.fetch_add(dice::STEP, Ordering::Relaxed));
-        (number >> 11) as f64 / (1_u64 << 53) as f64
+        dice::share(self.luck.fetch_add(dice::STEP, Ordering::Relaxed))
     }
 
     pub(crate) fn publish(&self, event: RuntimeEvent) {

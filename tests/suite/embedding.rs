@@ -1,47 +1,8 @@
 //! The library is a guest: any number of runtimes, any flavour of tokio, no globals.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
-
 use greenroom::{AskError, Failure, Runtime};
-use metrics::{Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 
-use crate::support::{Board, Note, Probe, act, end, letters, runtime};
-
-/// Adds up counters by name and labels.
-#[derive(Clone, Default)]
-struct Tally(Arc<Mutex<BTreeMap<String, u64>>>);
-
-struct One(Tally, String);
-
-impl CounterFn for One {
-    fn increment(&self, by: u64) {
-        *self.0.0.lock().expect("no panic inside").entry(self.1.clone()).or_default() += by;
-    }
-    fn absolute(&self, _value: u64) {}
-}
-
-impl Recorder for Tally {
-    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
-        let labels: Vec<String> = key.labels().map(|label| label.value().to_owned()).collect();
-        Counter::from_arc(Arc::new(One(self.clone(), format!("{} {}", key.name(), labels.join(" ")))))
-    }
-    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
-        Gauge::noop()
-    }
-    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
-        Histogram::noop()
-    }
-}
-
-impl Tally {
-    fn of(&self, name: &str) -> u64 {
-        self.0.lock().expect("no panic inside").get(name).copied().unwrap_or(0)
-    }
-}
+use crate::support::{Board, Note, Probe, Tally, act, end, letters, runtime};
 
 #[tokio::test(start_paused = true)]
 async fn two_runtimes_in_one_process_never_meet() {

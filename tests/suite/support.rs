@@ -12,6 +12,9 @@ use greenroom::{
     Incarnation, Message, Open, Overseer, OverseerContext, OverseerRef, Place, PlaceSpec, Runtime,
     RuntimeConfig,
 };
+use metrics::{
+    Counter, CounterFn, Gauge, GaugeFn, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
+};
 use tokio::sync::{Notify, Semaphore};
 
 pub(crate) fn millis(n: u64) -> Duration {
@@ -316,4 +319,51 @@ pub(crate) async fn keep_as<A: Actor>(runtime: &Runtime, spec: ActorSpec<A>, com
     let keeper = runtime.plant(&keeper, Some(secs(5))).await.expect("the keeper starts");
     let keeper = OverseerRef::of(&keeper).expect("it is a keeper");
     Kept { actor: runtime.resolve(&address).expect("the keeper has placed it"), keeper, exits }
+}
+
+/// Adds up counters, and keeps gauges, by name and labels.
+#[derive(Clone, Default)]
+pub(crate) struct Tally(Arc<Mutex<BTreeMap<String, u64>>>);
+
+struct One(Tally, String);
+
+impl CounterFn for One {
+    fn increment(&self, by: u64) {
+        *self.0.0.lock().expect("no panic inside").entry(self.1.clone()).or_default() += by;
+    }
+    fn absolute(&self, _value: u64) {}
+}
+
+impl GaugeFn for One {
+    fn increment(&self, _value: f64) {}
+    fn decrement(&self, _value: f64) {}
+    fn set(&self, value: f64) {
+        self.0.0.lock().expect("no panic inside").insert(self.1.clone(), value as u64);
+    }
+}
+
+impl Recorder for Tally {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        Counter::from_arc(self.one(key))
+    }
+    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::from_arc(self.one(key))
+    }
+    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::noop()
+    }
+}
+
+impl Tally {
+    fn one(&self, key: &Key) -> Arc<One> {
+        let labels: Vec<&str> = key.labels().map(|label| label.value()).collect();
+        Arc::new(One(self.clone(), format!("{} {}", key.name(), labels.join(" "))))
+    }
+
+    pub(crate) fn of(&self, name: &str) -> u64 {
+        self.0.lock().expect("no panic inside").get(name).copied().unwrap_or(0)
+    }
 }

@@ -16,6 +16,7 @@ use crate::address::{ActorPath, ActorRef};
 use crate::message::envelope::Envelope;
 use crate::message::reply::{AnyReply, ReplySlot};
 use crate::message::{Chain, Failure, Message, NoReply, message_name};
+use crate::resilience::{Breaker, BreakerOpen, CallOutcome};
 use crate::store::StoreError;
 
 /// Why an ask got no answer.
@@ -25,6 +26,18 @@ pub enum AskError<M> {
     /// The message was not accepted; it is in the error. Nothing happened.
     #[error(transparent)]
     NotDelivered(TellError<M>),
+    /// A breaker ([`Ask::through`]) keeps calls away from this actor. The message is here; nothing happened. The cause says
+    /// when to try again.
+    #[error("{to} was not asked")]
+    BreakerOpen {
+        /// Who was not asked.
+        to: ActorPath,
+        /// Which breaker, and for how long.
+        #[source]
+        open: BreakerOpen,
+        /// What was not sent.
+        message: M,
+    },
     /// Waiting for this answer would close a ring of actors that wait for one another. The message is here; nothing
     /// happened. Break the ring: ask from a task ([`Context::spawn`](crate::Context::spawn)), or tell.
     #[error("the ask would close a ring: {}", Ring(ring))]
@@ -121,7 +134,7 @@ impl<M> AskError<M> {
     pub fn into_message(self) -> Option<M> {
         match self {
             AskError::NotDelivered(error) => Some(error.into_message()),
-            AskError::WaitsInRing { message, .. } => Some(message),
+            AskError::BreakerOpen { message, .. } | AskError::WaitsInRing { message, .. } => Some(message),
             _ => None,
         }
     }
@@ -186,6 +199,34 @@ impl<'a, A: Actor, M: Message> Ask<'a, A, M> {
     pub fn within(mut self, limit: Duration) -> Self {
         self.limit = Some(limit);
         self
+    }
+
+    /// Asks if `breaker` admits it, and tells it what the answer says about the actor; [`CallOutcome`] has the table.
+    ///
+    /// # Errors
+    ///
+    /// [`AskError::BreakerOpen`] with the message; else as the ask itself.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`ActorRef::ask`]. Dropped early, it counts as neither success nor failure.
+    pub async fn through(mut self, breaker: &Breaker) -> Result<M::Reply, AskError<M>>
+    where
+        A: Handler<M>,
+        A::Inbox: Accepts<M, A>,
+    {
+        let permit = match breaker.admit() {
+            Ok(permit) => permit,
+            Err(open) => {
+                let Some(message) = self.message.take() else {
+                    unreachable!("an ask that was polled is pinned and cannot come here")
+                };
+                return Err(AskError::BreakerOpen { to: self.to.path().clone(), open, message });
+            }
+        };
+        let answer = self.await;
+        permit.settle(CallOutcome::of(&answer));
+        answer
     }
 }
 

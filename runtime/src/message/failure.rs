@@ -25,8 +25,8 @@ pub enum FailureClass {
 
 /// Why a handler failed: a class, a sentence, and the cause if there is one. Cloning is one allocation.
 ///
-/// `?` turns [`AskError`](crate::AskError) and [`TellError`](crate::TellError) into an `External` failure: a
-/// neighbour that is down is no bug of ours.
+/// `?` turns [`AskError`](crate::AskError), [`TellError`](crate::TellError) and [`BreakerOpen`](crate::BreakerOpen) into
+/// an `External` failure: a neighbour that is down is no bug of ours.
 #[derive(Clone)]
 pub struct Failure(Box<Inner>);
 

@@ -28,6 +28,11 @@ impl Default for Backoff {
 }
 
 impl Backoff {
+    /// The same wait every time.
+    pub fn constant(wait: Duration) -> Self {
+        Backoff { first: wait, max: wait, jitter: 0.0, ..Backoff::default() }
+    }
+
     /// The wait before retry number `attempt` (from 0). `luck` is drawn from [0, 1); what lies outside is clamped.
     pub fn delay(&self, attempt: u32, luck: f64) -> Duration {
         let doubled = 2_u32.checked_pow(attempt).and_then(|factor| self.first.checked_mul(factor));
