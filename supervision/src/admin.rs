@@ -62,7 +62,7 @@ pub enum AdminError {
         reason: ExitReason,
     },
     /// The child declined to start, and nothing is kept of it: it is temporary, or one of many alike.
-    #[error("{path} declined to start")]
+    #[error("nothing is kept of {path}")]
     Declined {
         /// Where it would have lived.
         path: ActorPath,
@@ -325,7 +325,13 @@ impl Supervising {
     // ---- stop ----
 
     async fn terminate(&mut self, name: String, cx: &OverseerContext) -> Result<(), AdminError> {
-        let key = self.find(name)?;
+        let key = match self.find(name) {
+            // One of many alike leaves nothing when it ends, so whoever comes a moment too late has what they want.
+            Err(AdminError::NotFound { name }) if self.spec.template.is_some() && is_free(&name, cx) => {
+                return Ok(());
+            }
+            found => found?,
+        };
         if let Some(child) = self.children.get_mut(key) {
             child.bring_down(cx.runtime()).await;
         }
@@ -421,6 +427,11 @@ impl Supervising {
         let restart = self.children.get(key).map(|child| child.settings.restart);
         self.spec.template.is_none() && restart != Some(Restart::Temporary)
     }
+}
+
+/// Whether nobody lives under that name, neither a child nor a stranger.
+fn is_free(name: &str, cx: &OverseerContext) -> bool {
+    cx.path().child(name).is_ok_and(|path| cx.runtime().place(&path).is_err())
 }
 
 fn reply<T>(answer: Answer<T>, with: Result<T, AdminError>) {

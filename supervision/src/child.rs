@@ -102,7 +102,8 @@ impl Child {
     pub(crate) async fn bring_down(&mut self, runtime: &Runtime) {
         let patience = match self.settings.shutdown {
             Shutdown::Brutal => Some(Duration::ZERO),
-            Shutdown::Within(patience) => Some(patience),
+            // Asked first, however little time it gets: only a brutal stop kills unasked.
+            Shutdown::Within(patience) => Some(patience.max(Duration::from_millis(1))),
             Shutdown::Infinity => None,
         };
         self.bring_down_within(patience, runtime).await;

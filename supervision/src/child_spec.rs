@@ -7,6 +7,31 @@ use crate::pool::Pool;
 use crate::supervisor_spec::Supervisor;
 
 /// What a supervisor knows of a child before it starts it. Names no more than OTP does unless an addition is chosen.
+///
+/// Much of what OTP refuses when a spec is used is refused when it is compiled: a child that is started with nothing, a
+/// setting that does not exist, a value that is none. The rest are [complaints](crate::SpecComplaint).
+///
+/// ```
+/// # use greenroom_runtime::Actor;
+/// # use greenroom_supervision::{ChildSpec, Restart, Shutdown};
+/// fn desk<Desk: Actor<Args = ()>>() -> ChildSpec {
+///     ChildSpec::actor::<Desk>("desk", ()).restart(Restart::Transient).shutdown(Shutdown::Brutal)
+/// }
+/// ```
+/// ```compile_fail,E0061
+/// # use greenroom_runtime::Actor;
+/// # use greenroom_supervision::{ChildSpec, Restart, Shutdown};
+/// fn desk<Desk: Actor<Args = ()>>() -> ChildSpec {
+///     ChildSpec::actor::<Desk>("desk") // started with what?
+/// }
+/// ```
+/// ```compile_fail,E0599
+/// # use greenroom_runtime::Actor;
+/// # use greenroom_supervision::{ChildSpec, Restart, Shutdown};
+/// fn desk<Desk: Actor<Args = ()>>() -> ChildSpec {
+///     ChildSpec::actor::<Desk>("desk", ()).restart(Restart::Prmanent)
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct ChildSpec {
     pub(crate) place: PlaceSpec,

@@ -216,11 +216,13 @@ impl<A: Actor> DynamicRef<A> {
         self.supervisor.runtime().resolve(&Address::new(path)).map_err(|_| AdminError::NotFound { name })
     }
 
-    /// Stops the child called `name` as its spec says, and forgets it.
+    /// Stops the child called `name` as its spec says, and forgets it. Good also when nobody lives there: it may have
+    /// ended a moment before.
     ///
     /// # Errors
     ///
-    /// [`AdminError::NotFound`], [`AdminError::Unavailable`].
+    /// [`AdminError::NotFound`] if somebody lives there who is no child, or the name is none;
+    /// [`AdminError::Unavailable`].
     ///
     /// # Cancel safety
     ///

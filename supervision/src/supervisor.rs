@@ -123,6 +123,9 @@ impl Supervising {
         let fail = |failure| Flow::Leave(ExitReason::Failed { phase, failure });
         let name = self.spec.name.clone();
         match (init.0)() {
+            Ok(Some(made)) if made.init.is_some() => Err(fail(Failure::bug(
+                "a spec that is made at the begin of a life cannot leave that to another function",
+            ))),
             Ok(Some(made)) => {
                 let complaints = made.complaints();
                 if !complaints.is_empty() {

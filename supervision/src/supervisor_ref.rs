@@ -233,7 +233,8 @@ impl SupervisorRef {
     }
 
     /// Stops the child called `name` as its spec says, and leaves it stopped: what waits for it goes to dead letters. Its
-    /// spec stays, unless it is temporary. Good also for one that is stopped already, or waits for its next try.
+    /// spec stays, unless it is temporary. Good also for one that is stopped already, or waits for its next try; under a
+    /// [`DynamicSupervisor`](crate::DynamicSupervisor) also for a name under which nobody lives.
     ///
     /// # Errors
     ///

@@ -89,6 +89,15 @@ pub enum SpecComplaint {
         /// Which child.
         name: String,
     },
+    /// A supervisor whose children are made from a template was given a child of another kind. OTP's
+    /// `simple_one_for_one` takes exactly one spec.
+    #[error("{supervisor}: `{name}` cannot stand beside the children that are made from a template")]
+    BesideTemplate {
+        /// Which supervisor.
+        supervisor: String,
+        /// Which child.
+        name: String,
+    },
 }
 
 impl Supervisor {
@@ -110,7 +119,8 @@ impl Supervisor {
 
     /// A supervisor called `name` whose spec is made anew by `init` at the begin of each of its lives, as OTP's `init`
     /// does. `Ok(None)` declines to start, as OTP's `ignore`; an error or a panic fails the start, and so does a spec
-    /// with complaints. The name in the spec that is made does not matter.
+    /// with complaints, or one that is itself made [`from_fn`](Supervisor::from_fn). The name in the spec that is made
+    /// does not matter.
     ///
     /// `init` runs in the supervisor's task: it must not block.
     pub fn from_fn(
@@ -176,6 +186,10 @@ impl Supervisor {
             if !names.insert(child.name()) {
                 let name = child.name().to_owned();
                 complaints.push(SpecComplaint::DuplicateChild { supervisor: self.name.clone(), name });
+            }
+            if self.template.is_some() {
+                let name = child.name().to_owned();
+                complaints.push(SpecComplaint::BesideTemplate { supervisor: self.name.clone(), name });
             }
             complaints.extend(self.complaints_about(child));
         }

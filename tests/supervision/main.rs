@@ -12,4 +12,5 @@ mod shutdown;
 mod start;
 mod storm;
 mod strategies;
+#[expect(dead_code, reason = "shared with `tests/otp`, which uses the rest")]
 mod support;

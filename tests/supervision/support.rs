@@ -173,10 +173,13 @@ pub(crate) enum Start {
     #[default]
     Works,
     Fails,
+    FailsAfter(Duration),
     FailsOutside,
     FailsOutsideAfter(Duration),
     Panics,
     Hangs,
+    /// There is nothing to do for it: OTP's `ignore`.
+    Declines,
 }
 
 /// How the stopping hook goes.
@@ -185,6 +188,7 @@ pub(crate) enum Stop {
     AtOnce,
     Takes(Duration),
     Never,
+    Panics,
 }
 
 /// The arguments of a child: what it does in its lives.
@@ -265,7 +269,11 @@ impl Actor for Child {
                 part.write("hang");
                 return pending().await;
             }
-            Start::FailsOutsideAfter(wait) => part.log.clock().sleep(wait).await,
+            Start::Declines => {
+                part.write("decline");
+                return Err(Failure::declined("it is not configured"));
+            }
+            Start::FailsAfter(wait) | Start::FailsOutsideAfter(wait) => part.log.clock().sleep(wait).await,
             Start::Fails | Start::FailsOutside | Start::Panics => {}
         }
         part.write("fail");
@@ -284,6 +292,7 @@ impl Actor for Child {
             Stop::AtOnce => {}
             Stop::Takes(wait) => self.part.log.clock().sleep(wait).await,
             Stop::Never => pending().await,
+            Stop::Panics => panic!("the stopping hook of {} panics", self.part.name),
         }
     }
 }

@@ -41,8 +41,7 @@ pub enum ExitReason {
     /// Its `start` declined: there is nothing to do for it. OTP's `ignore`.
     #[error("declined to start: {why}")]
     Declined {
-        /// What the start said.
-        #[source]
+        /// What the start said. No link of the chain of its own, for it is in the text.
         why: Failure,
     },
     /// It was asked to stop by its supervisor or by the runtime: OTP's `shutdown`.

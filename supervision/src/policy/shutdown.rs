@@ -10,7 +10,7 @@ use std::time::Duration;
 pub enum Shutdown {
     /// Killed without being asked (OTP's `brutal_kill`).
     Brutal,
-    /// Asked to stop, and killed when it has not ended within this time.
+    /// Asked to stop, and killed when it has not ended within this time, which is at least a millisecond.
     Within(Duration),
     /// Asked to stop, and waited for however long it takes. Right for a supervisor, which has to stop its own
     /// children first; for any other child it lets one handler hold up the whole stop.
