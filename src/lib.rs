@@ -48,9 +48,9 @@ pub use greenroom_runtime::*;
 pub use greenroom_supervision::PlantedBug;
 pub use greenroom_supervision::{
     AdminError, AutoShutdown, ChildCounts, ChildInfo, ChildKind, ChildSettings, ChildSpec, ChildState,
-    CustomStrategy, DynamicRef, DynamicSupervisor, Mailbox, Pool, PoolAsk, PoolRef, Restart, Route,
-    RouteError, Routed, Routing, Shutdown, SpecComplaint, Strategy, SuperviseError, SuperviseExt, Supervisor,
-    SupervisorRef,
+    CustomStrategy, DynamicRef, DynamicSupervisor, DynamicTrees, Mailbox, Pool, PoolAsk, PoolRef, Restart,
+    Route, RouteError, Routed, Routing, Shutdown, SpecComplaint, Strategy, SuperviseError, SuperviseExt,
+    Supervisor, SupervisorRef,
 };
 
 pub use greenroom_tools::{

@@ -239,8 +239,8 @@ impl Supervising {
             return Ok(Err(AdminError::TooMany { max: template.max_children }));
         }
         let name = name.unwrap_or_else(|| self.next_name());
-        let Some(place) = (template.make)(name, args) else { return Ok(Err(AdminError::OtherKind)) };
-        let spec = ChildSpec { place, settings: template.settings, below: None };
+        let Some(spec) = (template.make)(name, args) else { return Ok(Err(AdminError::OtherKind)) };
+        let spec = ChildSpec { settings: template.settings, ..spec };
         let complaints = self.spec.complaints_about(&spec);
         if !complaints.is_empty() {
             return Ok(Err(AdminError::Spec(complaints)));

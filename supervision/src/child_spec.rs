@@ -97,6 +97,8 @@ impl ChildSettings {
 
     /// An actor that names nothing: permanent, 5 s to stop.
     pub(crate) const WORKER: ChildSettings = Self::of(ChildKind::Worker);
+    /// A supervisor that names nothing: permanent, as long as it takes to stop.
+    pub(crate) const SUPERVISOR: ChildSettings = Self::of(ChildKind::Supervisor);
 }
 
 impl ChildSpec {
@@ -116,7 +118,7 @@ impl ChildSpec {
         let supervisor = supervisor.into();
         ChildSpec {
             place: supervisor.clone().into_place_spec(),
-            settings: ChildSettings::of(ChildKind::Supervisor),
+            settings: ChildSettings::SUPERVISOR,
             below: Some(Box::new(supervisor)),
         }
     }

@@ -6,10 +6,10 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use greenroom_runtime::{Actor, ActorPath, ActorRef, ActorSpec, Address, Backoff, PlaceSpec};
+use greenroom_runtime::{Actor, ActorPath, ActorRef, ActorSpec, Address, Backoff};
 
 use crate::admin::{AdminError, ChildCounts, ChildInfo, Request};
-use crate::child_spec::ChildSettings;
+use crate::child_spec::{ChildSettings, ChildSpec};
 use crate::policy::{Restart, RestartIntensity, Shutdown};
 use crate::supervisor_ref::SupervisorRef;
 use crate::supervisor_spec::Supervisor;
@@ -126,21 +126,21 @@ impl<A: Actor> From<DynamicSupervisor<A>> for Supervisor {
         let DynamicSupervisor { name, intensity, max_children, settings, configure } = dynamic;
         let make = move |name: String, args: Box<dyn Any + Send>| {
             let args = args.downcast::<A::Args>().ok()?;
-            Some(PlaceSpec::from(configure(ActorSpec::<A>::new(name, *args))))
+            Some(ChildSpec::of(configure(ActorSpec::<A>::new(name, *args))))
         };
         let template = Template { max_children, settings, make: Arc::new(make) };
         Supervisor { intensity, template: Some(template), ..Supervisor::named(name) }
     }
 }
 
-type Make = dyn Fn(String, Box<dyn Any + Send>) -> Option<PlaceSpec> + Send + Sync;
+type Make = dyn Fn(String, Box<dyn Any + Send>) -> Option<ChildSpec> + Send + Sync;
 
-/// How the children of a [`DynamicSupervisor`] are made.
+/// How the children of a supervisor are made that are all alike.
 #[derive(Clone)]
 pub(crate) struct Template {
     pub(crate) max_children: usize,
     pub(crate) settings: ChildSettings,
-    /// `None`: the arguments are those of another type of actor.
+    /// `None`: the arguments are of another type.
     pub(crate) make: Arc<Make>,
 }
 

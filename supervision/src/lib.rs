@@ -43,6 +43,7 @@ mod child;
 mod child_spec;
 mod children;
 mod dynamic_supervisor;
+mod dynamic_trees;
 #[cfg(any(test, feature = "testing"))]
 mod planted;
 mod policy;
@@ -57,6 +58,7 @@ mod supervisor_spec;
 pub use admin::{AdminError, ChildCounts, ChildInfo};
 pub use child_spec::{ChildKind, ChildSettings, ChildSpec, Mailbox};
 pub use dynamic_supervisor::{DynamicRef, DynamicSupervisor};
+pub use dynamic_trees::DynamicTrees;
 #[cfg(any(test, feature = "testing"))]
 pub use planted::PlantedBug;
 pub use policy::{

@@ -1,5 +1,6 @@
 //! How others start a supervisor and reach it.
 
+use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -230,6 +231,29 @@ impl SupervisorRef {
     /// Dropped early, the child may be started all the same.
     pub async fn start_child(&self, child: ChildSpec) -> Result<ChildInfo, AdminError> {
         self.request(|answer| Request::Start(Box::new(child), answer)).await
+    }
+
+    /// Starts a tree called `name`, made of `of`, below a supervisor that is made of [`DynamicTrees<T>`]; ready when all
+    /// of it has started.
+    ///
+    /// # Errors
+    ///
+    /// As [`DynamicRef::start`]; [`AdminError::OtherKind`] when the supervisor is none of trees made of `T`s.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped early, the tree may be started all the same.
+    ///
+    /// [`DynamicTrees<T>`]: crate::DynamicTrees
+    pub async fn start_tree<T: Send + 'static>(
+        &self,
+        name: &str,
+        of: T,
+    ) -> Result<SupervisorRef, AdminError> {
+        let (name, args): (_, Box<dyn Any + Send>) = (name.to_owned(), Box::new(of));
+        let called = name.clone();
+        self.request(|answer| Request::StartInstance { name: Some(called), args, answer }).await?;
+        self.below(&name).map_err(|_| AdminError::NotFound { name })
     }
 
     /// Stops the child called `name` as its spec says, and leaves it stopped: what waits for it goes to dead letters. Its

@@ -1,11 +1,11 @@
 //! What a supervisor says of its children, in every state and in great number.
 
 use greenroom::{
-    AdminError, ChildInfo, ChildKind, ChildSpec, ChildState, DynamicSupervisor, Restart, Shutdown,
+    AdminError, ChildInfo, ChildKind, ChildState, DynamicSupervisor, DynamicTrees, Restart, Shutdown,
     Supervisor, SupervisorRef,
 };
 
-use crate::common::{Restarting, Running, Stopped, counts, dynamic, empty, shows, template, timetrap};
+use crate::common::{Restarting, Running, Stopped, counts, dynamic, shows, template, timetrap};
 use crate::support::{Child, Crash, Stage, Start, child, secs};
 
 /// Two looks at the same children say the same: their names, lives and states.
@@ -44,19 +44,18 @@ async fn count_children() {
     stage.end().await;
 }
 
-/// Adapted: a template makes actors only, so the supervisors are children with a spec each, and each spec is counted.
 #[tokio::test(start_paused = true)]
 async fn count_children_supervisor() {
     let stage = Stage::new().await;
-    let tree = stage.supervise(empty()).await;
+    let trees = DynamicTrees::named("sup", |name, ()| Supervisor::named(name)).restart(Restart::Temporary);
+    let tree = stage.supervise(trees.into()).await;
 
     for thousand in 1..=2 {
         for number in (thousand - 1) * 1_000..thousand * 1_000 {
-            let below = ChildSpec::supervisor(Supervisor::named(format!("s-{number}")));
-            tree.start_child(below.restart(Restart::Temporary)).await.expect("it starts");
+            tree.start_tree(&format!("s-{number}"), ()).await.expect("it starts");
         }
         let all = thousand * 1_000;
-        let children = looks_the_same_twice(&tree, all, [all, all, all, 0]).await;
+        let children = looks_the_same_twice(&tree, all, [1, all, all, 0]).await;
         assert!(children.iter().all(|child| child.kind == ChildKind::Supervisor));
     }
     for one in tree.children().await.unwrap() {
@@ -64,7 +63,7 @@ async fn count_children_supervisor() {
     }
     stage.quiet().await;
 
-    shows(&tree, &[], [0; 4]).await;
+    shows(&tree, &[], [1, 0, 0, 0]).await;
     assert_eq!(stage.paths(), ["sup"]);
     stage.end().await;
 }
