@@ -365,6 +365,47 @@ fn every_guarantee_names_tests_that_exist() {
     assert_none(&complaints);
 }
 
+/// The page and the tests of the ledger of OTP's own cases: each row has its test, and each test its row.
+#[test]
+fn the_ledger_of_otps_cases_is_kept() {
+    let page = read("docs/otp-conformance.md");
+    let rows: Vec<Vec<&str>> = page
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .map(|line| line.split('|').map(str::trim).collect())
+        .collect();
+    let case = |row: &[&str]| row[1].trim_matches('`').to_owned();
+    let cases: BTreeSet<String> = rows.iter().map(|row| case(row)).collect();
+    let mut tests = BTreeSet::new();
+    let inside = |file: &String| !file.contains("/model/") && !file.contains("/histories/");
+    for file in files("tests/otp", ".rs").into_iter().filter(inside) {
+        let text = read(&file);
+        let after_attribute = text.split("#[tokio::test").skip(1);
+        tests.extend(after_attribute.filter_map(|rest| {
+            let (_, name) = rest.split_once("async fn ")?;
+            Some(name.split_once('(')?.0.to_owned())
+        }));
+    }
+    let mut complaints = Vec::new();
+    for row in &rows {
+        let (name, verdict, why) = (case(row), row[2], row[3]);
+        match verdict {
+            "pass" | "adapted" if !tests.contains(&name) => complaints.push(format!("`{name}` has no test")),
+            "pass" | "adapted" | "none" if why.is_empty() => {
+                complaints.push(format!("`{name}` says nothing"))
+            }
+            "pass" | "adapted" | "none" => {}
+            other => complaints.push(format!("`{name}`: `{other}` is no verdict")),
+        }
+    }
+    complaints
+        .extend(tests.difference(&cases).map(|test| format!("the test `{test}` is no row of the ledger")));
+    assert_none(&complaints);
+    let without_meaning = rows.iter().filter(|row| row[2] == "none").count();
+    assert_eq!((cases.len(), rows.len()), (93, 93), "OTP's suite has 93 cases");
+    assert!(without_meaning <= 3, "{without_meaning} cases are said to have no meaning");
+}
+
 #[test]
 fn every_metric_is_documented() {
     let page = read("docs/operations.md");

@@ -385,23 +385,25 @@ impl Supervising {
         }
         let mut places = Vec::new();
         for spec in &new.children {
-            match self.children.named(spec.name()) {
-                Some(key) => places.push((Some(key), spec.settings, None)),
-                None => {
-                    let place = spec.place.place(cx.runtime(), Some(cx.path()))?;
-                    places.push((None, spec.settings, Some(place)));
+            let known = self.children.named(spec.name());
+            match spec.place.place(cx.runtime(), Some(cx.path())) {
+                Ok(place) => places.push((known, spec.settings, place)),
+                Err(error) => {
+                    // Whoever was given a place gives it back.
+                    let added = places.iter().filter(|(known, ..)| known.is_none());
+                    added.for_each(|(.., place)| place.close());
+                    return Err(error.into());
                 }
             }
         }
         // From here on nothing fails.
-        for (key, settings, place) in places {
-            match (key.and_then(|key| self.children.get_mut(key)), place) {
-                (Some(child), _) => child.settings = settings,
-                (None, Some(place)) => {
+        for (known, settings, place) in places {
+            match known.and_then(|key| self.children.get_mut(key)) {
+                Some(child) => child.settings = settings,
+                None => {
                     place.shelve();
                     self.children.add(Child::new(settings, place));
                 }
-                (None, None) => {}
             }
         }
         if let Some(template) = &new.template {

@@ -305,7 +305,8 @@ impl SupervisorRef {
     ///
     /// # Errors
     ///
-    /// [`AdminError::Spec`], [`AdminError::OtherKind`], [`AdminError::Unavailable`]; nothing was changed.
+    /// [`AdminError::Spec`], [`AdminError::OtherKind`], [`AdminError::Unavailable`]; [`AdminError::Place`] when there is
+    /// no place for a new child, or another type lives under a child's name; nothing was changed.
     ///
     /// # Cancel safety
     ///

@@ -98,6 +98,15 @@ pub enum SpecComplaint {
         /// Which child.
         name: String,
     },
+    /// Children that are made from a template stand alone, and none of them is significant: their supervisor takes
+    /// neither another strategy nor an [`AutoShutdown`] mode. OTP refuses the mode as well.
+    #[error("{supervisor}: {what} means nothing to children that are made from a template")]
+    NotForTemplate {
+        /// Which supervisor.
+        supervisor: String,
+        /// What it was given.
+        what: &'static str,
+    },
 }
 
 impl Supervisor {
@@ -180,6 +189,13 @@ impl Supervisor {
         complaints.extend(bad_name(&self.name, &self.name));
         if self.intensity.within.is_zero() {
             complaints.push(SpecComplaint::EmptyWindow { supervisor: self.name.clone() });
+        }
+        let given = [
+            (self.strategy != Strategy::OneForOne, "a strategy"),
+            (self.auto_shutdown != AutoShutdown::Never, "an automatic shutdown"),
+        ];
+        for (_, what) in given.into_iter().filter(|(is_given, _)| *is_given && self.template.is_some()) {
+            complaints.push(SpecComplaint::NotForTemplate { supervisor: self.name.clone(), what });
         }
         let mut names = BTreeSet::new();
         for child in &self.children {
