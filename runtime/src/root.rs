@@ -43,7 +43,7 @@ impl Root {
         while let Some(child) = self.children.pop() {
             let left = deadline.saturating_duration_since(clock.now());
             let patience = child.patience.map_or(left, |own| own.min(left));
-            let reason = child.place.bring_down(Some(patience)).await;
+            let reason = child.place.bring_down_within(patience).await;
             // A supervisor that was killed took its children along; they are named below.
             if matches!(reason, Some(ExitReason::Killed { .. } | ExitReason::Unresponsive)) {
                 late.push(child.place.path().clone());

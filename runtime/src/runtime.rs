@@ -210,6 +210,7 @@ impl Runtime {
     pub async fn plant(&self, spec: &PlaceSpec, patience: Option<Duration>) -> Result<Place, SpawnError> {
         // Nobody brings back what ended up here: its place goes, even if the root has not heard of the end yet.
         if let Ok(path) = ActorPath::parse(spec.name())
+            && path.parent().is_none()
             && let Some(place) = self.world.directory.get(&path)
             && !place.state().is_occupied()
             && place.0.core().last_exit().is_some()
@@ -217,6 +218,12 @@ impl Runtime {
             place.close();
         }
         let root = self.world.root().ok_or(SpawnError::ShutDown)?;
+        if let Ok(path) = ActorPath::parse(spec.name())
+            && path.parent().is_some()
+            && self.world.directory.get(&path).is_some()
+        {
+            return Err(SpawnError::Taken { path }); // a supervisor's, also between two lives
+        }
         let place = spec.place(self, None)?;
         if place.state().is_occupied() {
             return Err(SpawnError::Taken { path: place.path().clone() });
@@ -232,9 +239,10 @@ impl Runtime {
             Ok(Ok(incarnation)) => incarnation,
             Ok(Err(error)) => {
                 // If it is occupied, somebody else was faster, and it is theirs.
-                if !matches!(error, LaunchError::Occupied(_)) {
-                    place.close();
+                if let LaunchError::Occupied(path) = error {
+                    return Err(SpawnError::Taken { path });
                 }
+                place.close();
                 return Err(error.into());
             }
             Err(_) => {

@@ -3,7 +3,7 @@
 use std::any::Any;
 
 use greenroom_runtime::{
-    ActorPath, Epoch, ExitReason, Flow, LifeState, OverseerContext, OverseerRef, SpawnError,
+    ActorPath, Epoch, ExitReason, Flow, LifeState, OverseerContext, OverseerRef, Place, SpawnError,
 };
 use tokio::sync::oneshot;
 
@@ -387,11 +387,14 @@ impl Supervising {
         for spec in &new.children {
             let known = self.children.named(spec.name());
             match spec.place.place(cx.runtime(), Some(cx.path())) {
+                Ok(place) if known.is_none() && place.state().is_occupied() => {
+                    let path = place.path().clone();
+                    give_back(&places);
+                    return Err(AdminError::Taken { path });
+                }
                 Ok(place) => places.push((known, spec.settings, place)),
                 Err(error) => {
-                    // Whoever was given a place gives it back.
-                    let added = places.iter().filter(|(known, ..)| known.is_none());
-                    added.for_each(|(.., place)| place.close());
+                    give_back(&places);
                     return Err(error.into());
                 }
             }
@@ -429,6 +432,11 @@ impl Supervising {
         let restart = self.children.get(key).map(|child| child.settings.restart);
         self.spec.template.is_none() && restart != Some(Restart::Temporary)
     }
+}
+
+/// Whoever was given a new place gives it back.
+fn give_back(places: &[(Option<Key>, ChildSettings, Place)]) {
+    places.iter().filter(|(known, ..)| known.is_none()).for_each(|(.., place)| place.close());
 }
 
 /// Whether nobody lives under that name, neither a child nor a stranger.

@@ -272,8 +272,13 @@ impl Supervising {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(clock.now()));
             if left == Some(Duration::ZERO) && !std::mem::replace(&mut is_over, true) {
                 // All of them: the first that does not hear it must not hold up the others.
-                cx.runtime().places_below(cx.path()).iter().for_each(|place| place.kill());
+                let below = cx.runtime().places_below(cx.path());
+                let whom = |place: &&Place| shutdown == Shutdown::Brutal || !place.is_protected();
+                below.iter().filter(whom).for_each(Place::kill);
             }
+            // One that is protected is not killed at once: asked again, it is waited for.
+            let waits = is_over && shutdown != Shutdown::Brutal && child.place.is_protected();
+            let left = if waits { Some(Duration::from_millis(1)) } else { left };
             child.bring_down_within(left, cx.runtime()).await;
         }
     }
@@ -359,6 +364,10 @@ impl Supervising {
     /// Starts children in order. The first that does not start becomes the one to try again.
     async fn start_group(&mut self, start: Vec<Key>, cx: &OverseerContext) -> Flow {
         for key in &start {
+            // By request, while the group waited for its backoff.
+            if self.children.get(*key).is_some_and(|child| child.state == ChildState::Running) {
+                continue;
+            }
             match self.start_child(*key, cx).await {
                 Began::Started => {}
                 Began::Declined(_) => _ = self.settle_declined(*key),

@@ -25,20 +25,17 @@ impl From<ProtectionOver> for Failure {
 /// Protects while it lives.
 pub(crate) struct Protection {
     core: Arc<CellCore>,
-    incarnation: Incarnation,
-    /// One within another ends where the outer one does.
-    before: Option<Instant>,
+    number: u64,
 }
 
 impl Protection {
     pub(crate) fn begin(core: &Arc<CellCore>, incarnation: Incarnation, until: Instant) -> Self {
-        let before = core.protect(incarnation, Some(until));
-        Protection { core: core.clone(), incarnation, before }
+        Protection { core: core.clone(), number: core.protect(incarnation, until) }
     }
 }
 
 impl Drop for Protection {
     fn drop(&mut self) {
-        self.core.protect(self.incarnation, self.before);
+        self.core.unprotect(self.number);
     }
 }

@@ -50,8 +50,8 @@ struct Life {
     task: Option<Task>,
     /// The last incarnation that fell over a message it had fallen over before.
     repeated: Option<Incarnation>,
-    /// Until when work under way must not be cut by a supervisor's impatience.
-    protected: Option<Instant>,
+    /// The work under way that must not be cut by a supervisor's impatience, each with its number and its deadline.
+    protected: Vec<(u64, Instant)>,
     /// The place is being deleted: no life begins any more.
     is_barred: bool,
 }
@@ -83,7 +83,7 @@ impl CellCore {
                 is_barred: false,
                 task: None,
                 repeated: None,
-                protected: None,
+                protected: Vec::new(),
             }),
             changed: Notify::new(),
         })
@@ -153,35 +153,41 @@ impl CellCore {
         lock(&self.life).repeated == Some(incarnation)
     }
 
-    /// Protects the work of `incarnation` until then; `None` when it is done. Returns what held before.
-    pub(crate) fn protect(&self, incarnation: Incarnation, until: Option<Instant>) -> Option<Instant> {
+    /// Protects work of `incarnation` until then, and says under which number.
+    pub(crate) fn protect(&self, incarnation: Incarnation, until: Instant) -> u64 {
+        let number = self.world.next_number();
         let mut life = lock(&self.life);
-        if life.occupant != Some(incarnation) {
-            return None;
+        if life.occupant == Some(incarnation) {
+            life.protected.push((number, until));
         }
-        let before = life.protected;
-        life.protected = until;
-        drop(life);
-        self.changed.notify_waiters();
-        before
+        number
     }
 
-    /// Waits until `incarnation` has ended, or has nothing under way that is protected.
+    /// The work of that number is done.
+    pub(crate) fn unprotect(&self, number: u64) {
+        lock(&self.life).protected.retain(|(other, _)| *other != number);
+        self.changed.notify_waiters();
+    }
+
+    pub(crate) fn is_protected(&self) -> bool {
+        !lock(&self.life).protected.is_empty()
+    }
+
+    /// Waits until `incarnation` has ended, or what is protected now is done or past its deadline. What begins to be
+    /// protected meanwhile does not count: its time is over.
     pub(crate) async fn wait_unprotected(&self, incarnation: Incarnation) {
-        loop {
-            let until = {
-                let life = lock(&self.life);
-                if life.occupant == Some(incarnation) { life.protected } else { None }
-            };
-            let Some(until) = until else { return };
-            let over = self.wait_for(|life| {
-                (life.occupant != Some(incarnation) || life.protected != Some(until)).then_some(())
-            });
-            let left = until.saturating_duration_since(self.world.clock.now());
-            if self.world.clock.within(left, over).await.is_none() {
-                return; // its time is over
-            }
-        }
+        let of_now = {
+            let life = lock(&self.life);
+            if life.occupant == Some(incarnation) { life.protected.clone() } else { Vec::new() }
+        };
+        let Some(latest) = of_now.iter().map(|(_, until)| *until).max() else { return };
+        let over = self.wait_for(|life| {
+            let goes_on = of_now.iter().any(|work| life.protected.contains(work));
+            (life.occupant != Some(incarnation) || !goes_on).then_some(())
+        });
+        let left = latest.saturating_duration_since(self.world.clock.now());
+        // Passed: its time is over.
+        let _done: Option<()> = self.world.clock.within(left, over).await;
     }
 
     /// The exits after `seen`, oldest first.
@@ -237,7 +243,7 @@ impl CellCore {
         }
         life.occupant = None;
         life.task = None;
-        life.protected = None;
+        life.protected.clear();
         life.state = life.state.after(LifeEvent::Ended);
         if life.exits.len() == EXITS_KEPT {
             life.exits.pop_front();

@@ -144,7 +144,9 @@ impl<A: Actor> Life<A> {
                 Next::Fenced => break ExitReason::Unresponsive,
             };
             self.phase = ExitPhase::Handle;
-            if (head.tries < cell.settings.redeliveries || cell.settings.quarantines)
+            // Of a durable actor also the last time: a stop is no try.
+            let is_kept = cell.core.is_durable || cell.settings.quarantines;
+            if (head.tries < cell.settings.redeliveries || is_kept)
                 && let Some(again) = parcel.again()
             {
                 cell.mailbox.keep_copy(self.incarnation.0, again);
@@ -325,6 +327,9 @@ impl<A: Actor> Life<A> {
     /// Lays the message of a durable actor back in front and waits out the backoff. `false`: it had its tries.
     async fn retry(&mut self, head: &Head) -> bool {
         let cell = self.cell.clone();
+        if head.tries >= cell.settings.redeliveries {
+            return false;
+        }
         let Some(hand) = cell.mailbox.take_hand(self.incarnation.0) else { return true };
         let world = &cell.core.world;
         let Some(again) = hand.again else {
@@ -385,9 +390,22 @@ impl<A: Actor> Life<A> {
         running: &mut Running,
         handled: impl Future<Output = Verdict>,
     ) -> Option<Verdict> {
-        let handled = pin!(self.cell.core.world.clock.within(limit, handled));
-        let served = self.serve(running, handled, Raised::Kill).await;
-        served.map(|in_time| in_time.unwrap_or(Verdict::OutOfTime))
+        let mut handled = pin!(handled);
+        let mut time = pin!(self.cell.core.world.clock.sleep(limit));
+        let in_time = pin!(poll_fn(|context| {
+            if let Poll::Ready(verdict) = handled.as_mut().poll(context) {
+                return Poll::Ready(verdict);
+            }
+            // A commit under way is not the handler's time, and to cut it would leave open whether it was applied.
+            if !self.control.is_shielded() && time.as_mut().poll(context).is_ready() {
+                return Poll::Ready(Verdict::OutOfTime);
+            }
+            Poll::Pending
+        }));
+        self.cell.watched.handles(true);
+        let served = self.serve(running, in_time, Raised::Kill).await;
+        self.cell.watched.handles(false);
+        served
     }
 
     /// Polls `work` and serves the control lane meanwhile. `None`: cut, because `limit` or more was raised.

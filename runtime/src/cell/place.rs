@@ -209,6 +209,24 @@ impl Place {
     ///
     /// What was raised stays raised; call it again to wait for the end.
     pub async fn bring_down(&self, patience: Option<Duration>) -> Option<ExitReason> {
+        self.bring_down_so(patience, Protected::IsWaitedFor).await
+    }
+
+    /// As [`bring_down`](Place::bring_down), but the patience is all there is: nothing that is protected prolongs it.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`bring_down`](Place::bring_down).
+    pub async fn bring_down_within(&self, limit: Duration) -> Option<ExitReason> {
+        self.bring_down_so(Some(limit), Protected::IsCut).await
+    }
+
+    /// Whether work is under way there that a supervisor waits for beyond its patience.
+    pub fn is_protected(&self) -> bool {
+        self.0.core().is_protected()
+    }
+
+    async fn bring_down_so(&self, patience: Option<Duration>, protected: Protected) -> Option<ExitReason> {
         let core = self.0.core();
         let clock = core.world.clock;
         let incarnation = core.occupant()?;
@@ -221,7 +239,9 @@ impl Place {
                     if let Some(reason) = clock.within(patience, ended()).await {
                         return Some(reason);
                     }
-                    core.wait_unprotected(incarnation).await;
+                    if protected == Protected::IsWaitedFor {
+                        core.wait_unprotected(incarnation).await;
+                    }
                     core.world.is_late(&core.path);
                 }
             }
@@ -320,6 +340,13 @@ impl fmt::Debug for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Place({}, {:?})", self.path(), self.state())
     }
+}
+
+/// What becomes of protected work when the patience is over.
+#[derive(Clone, Copy, PartialEq)]
+enum Protected {
+    IsWaitedFor,
+    IsCut,
 }
 
 type Make = dyn Fn(&Runtime, ActorPath) -> Result<Place, SpawnError> + Send + Sync;

@@ -85,42 +85,56 @@ impl<A: Actor> Cell<A> {
         hand.again
     }
 
-    fn may_come_again(&self, head: &Head) -> bool {
-        head.tries < self.settings.redeliveries
+    /// A stop is nobody's fault, and no try.
+    fn was_last_try(&self, head: &Head, reason: &ExitReason) -> bool {
+        head.tries >= self.settings.redeliveries && !matches!(reason, ExitReason::Shutdown)
     }
 
-    /// Lays a message aside that the actor fell over once too often. Returns the one that had to go for it.
-    fn lay_aside(&self, hand: Hand<A::Inbox>, again: A::Inbox, cause: &ExitReason) -> Option<A::Inbox> {
+    /// Lays a message aside that the actor fell over once too often.
+    fn lay_aside(&self, hand: Hand<A::Inbox>, again: A::Inbox, cause: &ExitReason) {
+        let head = Head { tries: hand.head.tries + 1, has_fallen: true, ..hand.head };
+        let (message, id) = (head.kind.look_up().name, head.id);
+        let parcel = again.without_asker();
+        self.put_into_quarantine(Queued { head, parcel }, cause.clone());
+        // Told afterwards: whoever hears of it finds it there.
+        let (path, cause) = (self.core.path.clone(), cause.clone());
+        self.core.world.publish(RuntimeEvent::Quarantined { path, message, id, cause: cause.clone() });
         if let Some(reply) = hand.reply {
-            reply.fail(NoReply::ActorFailed(cause.clone()));
+            reply.fail(NoReply::ActorFailed(cause));
         }
-        let head = Head { tries: hand.head.tries + 1, ..hand.head };
-        self.core.world.publish(RuntimeEvent::Quarantined {
-            path: self.core.path.clone(),
-            message: head.kind.look_up().name,
-            id: head.id,
-            cause: cause.clone(),
-        });
-        let (oldest, cause) =
-            self.quarantine.add(Queued { head, parcel: again.without_asker() }, cause.clone())?;
-        self.core.dead_letter(oldest.head, DeadLetterReason::Crashed(cause));
-        Some(oldest.parcel)
+    }
+
+    /// The one that had to go for it becomes a dead letter, and so does all of it if the place was deleted meanwhile.
+    fn put_into_quarantine(&self, queued: Queued<A::Inbox>, cause: ExitReason) {
+        let oldest = self.quarantine.add(queued, cause);
+        oldest.into_iter().for_each(|(queued, cause)| self.expel(queued, cause));
+        if self.mailbox.is_closed() {
+            self.empty_quarantine();
+        }
+    }
+
+    fn empty_quarantine(&self) {
+        self.quarantine.take_all().into_iter().for_each(|(queued, cause)| self.expel(queued, cause));
+    }
+
+    fn expel(&self, queued: Queued<A::Inbox>, cause: ExitReason) {
+        self.core.dead_letter(queued.head, DeadLetterReason::Crashed(cause));
+        drop_quietly(queued.parcel);
     }
 
     /// Puts a message from the quarantine behind those that wait. `false`: there is none of that number, or the mailbox
     /// does not take it.
     pub(crate) fn inject_again(&self, id: MessageId) -> bool {
+        // No message is shed for one that has its place in quarantine, nor this one for want of room.
+        if self.mailbox.len() >= self.mailbox.capacity() {
+            return false;
+        }
         let Some((queued, cause)) = self.quarantine.take(id) else { return false };
-        let head = Head { tries: 0, ..queued.head.clone() };
-        match self.mailbox.push(head, queued.parcel) {
-            Pushed::Done => true,
-            Pushed::Shed(shed) => {
-                self.bury(shed, DeadLetterReason::Shed, NoReply::Shed);
-                true
-            }
-            Pushed::Full(parcel) | Pushed::Refused(parcel, _) => {
-                // There was room for it a moment ago, so nobody has to go.
-                self.quarantine.add(Queued { head: queued.head, parcel }, cause);
+        let head = Head { tries: 0, has_fallen: false, ..queued.head.clone() };
+        match self.mailbox.push_if_room(head, queued.parcel) {
+            None => true,
+            Some(parcel) => {
+                self.put_into_quarantine(Queued { head: queued.head, parcel }, cause);
                 false
             }
         }
@@ -129,8 +143,7 @@ impl<A: Actor> Cell<A> {
     /// Sends a message from the quarantine to dead letters.
     pub(crate) fn discard(&self, id: MessageId) -> bool {
         let Some((queued, cause)) = self.quarantine.take(id) else { return false };
-        self.core.dead_letter(queued.head, DeadLetterReason::Crashed(cause));
-        drop_quietly(queued.parcel);
+        self.expel(queued, cause);
         true
     }
 
@@ -147,15 +160,18 @@ impl<A: Actor> Cell<A> {
         let has_failed = reason.is_fall();
         let comes_again = has_failed || self.core.is_durable;
         match hand.again {
-            Some(again) if has_failed && self.settings.quarantines && !self.may_come_again(&hand.head) => {
-                self.lay_aside(Hand { again: None, ..hand }, again, reason)
-            }
-            Some(again) if comes_again => {
+            Some(again) if comes_again && !self.was_last_try(&hand.head, reason) => {
                 // A stop is nobody's fault: the message of a durable actor keeps its place and its tries. After a
                 // kill it is counted, or a stuck message would come back for ever.
                 let is_stop = matches!(reason, ExitReason::Shutdown);
                 let tries = hand.head.tries + u32::from(!is_stop);
-                self.mailbox.put_back(again, Head { tries, ..hand.head });
+                let has_fallen = has_failed || hand.head.has_fallen;
+                self.mailbox.put_back(again, Head { tries, has_fallen, ..hand.head });
+                None
+            }
+            // After a kill as well, or a message that has to be killed would come back for ever.
+            Some(again) if comes_again && self.settings.quarantines => {
+                self.lay_aside(Hand { again: None, ..hand }, again, reason);
                 None
             }
             again => {
@@ -221,7 +237,7 @@ impl<A: Actor> Seat for Cell<A> {
             self.mailbox.hand_to(0);
             let is_repeat = self.settings.quarantines
                 && reason.is_fall()
-                && hand.as_ref().is_some_and(|hand| hand.head.tries > 0 && !hand.is_done);
+                && hand.as_ref().is_some_and(|hand| hand.head.has_fallen && !hand.is_done);
             if is_repeat {
                 self.core.repeats(incarnation);
             }
@@ -235,10 +251,7 @@ impl<A: Actor> Seat for Cell<A> {
 
     fn close(&self) {
         self.clear_out(Gate::Closed);
-        for (queued, cause) in self.quarantine.take_all() {
-            self.core.dead_letter(queued.head, DeadLetterReason::Crashed(cause));
-            drop_quietly(queued.parcel);
-        }
+        self.empty_quarantine();
     }
 
     fn shelve(&self) {

@@ -8,17 +8,25 @@ use std::time::Duration;
 use crate::cell::Place;
 use crate::sync::give_way;
 
-/// Whether somebody watches a cell already.
+/// Whether somebody watches a cell already, and whether a handler runs there.
 #[derive(Debug, Default)]
-pub(crate) struct Watched(Arc<AtomicBool>);
+pub(crate) struct Watched {
+    is_watched: Arc<AtomicBool>,
+    handles: Arc<AtomicBool>,
+}
 
 impl Watched {
+    /// A handler begins, or is done: what follows it, such as a roll-back, is not its time.
+    pub(crate) fn handles(&self, begins: bool) {
+        self.handles.store(begins, Ordering::Release);
+    }
+
     /// Begins to watch `place`, unless somebody does. Ends when the actor has nothing in hand.
     pub(crate) async fn begin(&self, place: impl FnOnce() -> Place, limit: Duration) {
-        if self.0.swap(true, Ordering::AcqRel) {
+        if self.is_watched.swap(true, Ordering::AcqRel) {
             return;
         }
-        let (place, is_watched) = (place(), self.0.clone());
+        let (place, is_watched, handles) = (place(), self.is_watched.clone(), self.handles.clone());
         let world = place.0.core().world.clone();
         let clock = world.clock;
         world.track(async move {
@@ -28,9 +36,11 @@ impl Watched {
                 // Somewhat longer than the handler's own timer, which is the better way.
                 clock.sleep(limit + limit / 8).await;
                 let now = in_hand();
-                if now.is_some() && now == seen {
+                if now.is_some() && now == seen && handles.load(Ordering::Acquire) {
                     is_watched.store(false, Ordering::Release);
-                    place.bring_down(Some(Duration::ZERO)).await;
+                    if place.0.core().occupant() == now.as_ref().map(|(incarnation, _)| *incarnation) {
+                        place.bring_down(Some(Duration::ZERO)).await;
+                    }
                     return;
                 }
                 if now.is_none() {

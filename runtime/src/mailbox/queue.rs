@@ -466,6 +466,22 @@ impl<E: Parcel> Mailbox<E> {
         lock(&self.inbound).gate == Gate::Open
     }
 
+    /// Whether the place was deleted.
+    pub(crate) fn is_closed(&self) -> bool {
+        lock(&self.inbound).gate == Gate::Closed
+    }
+
+    /// Puts `parcel` in if there is room, whatever the policy says about a full mailbox; else gives it back.
+    pub(crate) fn push_if_room(&self, head: Head, parcel: E) -> Option<E> {
+        let inbound = self.behind_the_line();
+        if inbound.gate != Gate::Open || self.len() >= self.spec.capacity || !inbound.line.is_empty() {
+            return Some(parcel);
+        }
+        add(&self.given, 1);
+        self.enqueue(inbound, head, parcel);
+        None
+    }
+
     /// Whether a message is in hand that is not done.
     pub(crate) fn is_busy(&self) -> bool {
         lock(&self.batch).hand.as_ref().is_some_and(|hand| !hand.is_done)
@@ -553,7 +569,8 @@ impl<E: Parcel> Mailbox<E> {
 
     fn shut(&self, gate: Gate) {
         let mut inbound = lock(&self.inbound);
-        if inbound.gate != Gate::Closed {
+        let stays = inbound.gate == Gate::Closed || (inbound.gate == Gate::Shelved && gate == Gate::Draining);
+        if !stays {
             inbound.gate = gate;
         }
         let line = std::mem::take(&mut inbound.line);

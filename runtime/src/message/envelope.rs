@@ -30,6 +30,8 @@ pub struct Head {
     pub id: MessageId,
     /// How often a handler fell over it before: 0 on the first delivery.
     pub tries: u32,
+    /// Whether an incarnation ended over it before; a failure outside is a try, and no fall.
+    pub(crate) has_fallen: bool,
     /// The actor whose handler sent it; `None` when it came from outside the tree.
     pub sender: Option<ActorPath>,
     /// Names the work this message belongs to: inherited from the message under which it was sent, 0 outside.
@@ -76,6 +78,7 @@ impl Head {
     #[inline]
     pub(crate) fn copy_from(&mut self, other: &Head) {
         (self.id, self.tries, self.trace, self.kind) = (other.id, other.tries, other.trace, other.kind);
+        self.has_fallen = other.has_fallen;
         if self.sender.is_some() || other.sender.is_some() {
             self.sender.clone_from(&other.sender);
         }
