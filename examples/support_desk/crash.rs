@@ -3,6 +3,7 @@
 use std::panic;
 use std::sync::Arc;
 
+use crate::dice::{mix, share};
 use crate::tally::Tally;
 use crate::team::Job;
 
@@ -36,7 +37,7 @@ impl CrashPlan {
             hash = mix(hash ^ u64::from(byte));
         }
         let dice = mix(hash ^ u64::from(attempt));
-        if (dice >> 11) as f64 / (1_u64 << 53) as f64 >= self.rate {
+        if share(dice) >= self.rate {
             return None;
         }
         Some(match mix(dice) % 3 {
@@ -45,14 +46,6 @@ impl CrashPlan {
             _ => CrashPoint::BeforeReply,
         })
     }
-}
-
-/// The finalizer of splitmix64. Ours, because the hasher of the standard library may differ between its versions.
-fn mix(seed: u64) -> u64 {
-    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 /// The crash that one attempt carries, if it carries one.

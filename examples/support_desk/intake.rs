@@ -8,12 +8,12 @@ use tokio::task::JoinSet;
 
 use crate::out_file::Outcome;
 use crate::progress::Progress;
-use crate::tally::Times;
 use crate::team::{
     AfterFailure, Archive, Case, Desk, Finish, FrontDesk, Job, NewTicket, Offer, OfferOutcome, WhenFinished,
     after_failure, finished, first_offer,
 };
 use crate::ticket::Ticket;
+use crate::times::Times;
 
 /// How long the front desk, with all that waits before a ticket, may take.
 const DESK_DEADLINE: Duration = Duration::from_secs(3_600);

@@ -7,6 +7,8 @@
 
 mod args; // the command line
 mod crash; // planned crashes
+#[path = "../shared/dice.rs"]
+mod dice; // seeded numbers
 mod intake; // brings the tickets, and waits for them
 mod judge; // counts from outside what became of them
 mod metrics; // the Prometheus page
@@ -18,6 +20,8 @@ mod run; // one run, from the arguments to the report
 mod tally; // what the run itself counts
 mod team; // the actors
 mod ticket; // what a customer wrote
+#[path = "../shared/times.rs"]
+mod times; // how long things took
 
 use std::process::ExitCode;
 

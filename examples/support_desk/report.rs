@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use crate::intake::Ended;
 use crate::judge::Judgement;
-use crate::tally::{JobFigures, Percentiles};
+use crate::tally::JobFigures;
 use crate::team::Job;
+use crate::times::Percentiles;
 
 /// Most tickets named in one line.
 const NAMED_MAX: usize = 10;

@@ -19,9 +19,10 @@ use crate::mind::{Records, scripted_model};
 use crate::out_file::OutFile;
 use crate::progress::Progress;
 use crate::report::{Report, Restarts, Stays};
-use crate::tally::{Tally, Times};
+use crate::tally::Tally;
 use crate::team::{self, Job};
 use crate::ticket::TicketFile;
+use crate::times::Times;
 
 /// How long everybody together gets to end in order.
 const SHUTDOWN: Duration = Duration::from_secs(20);

@@ -97,6 +97,7 @@ impl Builder {
             writer: tokio::sync::Mutex::new(writers),
             store_failed: OnceLock::new(),
             late: Mutex::default(),
+            moving: Mutex::default(),
             root: Mutex::default(),
             config: self.config,
         });

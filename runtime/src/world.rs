@@ -44,6 +44,9 @@ pub(crate) struct World {
     pub(crate) store_failed: OnceLock<()>,
     /// While the runtime shuts down: those that did not end in order within their patience.
     pub(crate) late: Mutex<Option<Vec<ActorPath>>>,
+    /// Held by whoever moves messages between mailboxes: one move at a time, for it holds the locks of one mailbox while
+    /// it takes those of others.
+    pub(crate) moving: Mutex<()>,
     /// Taken out at the end: the root's cell holds this world.
     pub(crate) root: Mutex<Option<OverseerRef<Root>>>,
 }

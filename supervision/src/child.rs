@@ -1,7 +1,6 @@
 //! One child as its supervisor sees it: its settings, its place, and whether it runs.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use greenroom_runtime::{ExitPhase, ExitReason, FailureClass, Incarnation, Place, Runtime};
@@ -23,8 +22,8 @@ pub(crate) struct Child {
     runs_since: Option<Duration>,
     /// The try it waits for.
     ticket: Option<Ticket>,
-    /// Whether somebody watches how long it is down, to move on what waits there.
-    pub(crate) is_watched: Arc<AtomicBool>,
+    /// Whether somebody watches how long it is down: a member of a pool.
+    pub(crate) is_watched: bool,
 }
 
 /// Tells one announced try from all others, also from those that an earlier life of the supervisor announced.
@@ -41,7 +40,7 @@ impl Child {
             attempts: 0,
             runs_since: None,
             ticket: None,
-            is_watched: Arc::default(),
+            is_watched: false,
         }
     }
 

@@ -49,6 +49,7 @@ mod planted;
 mod policy;
 mod pool;
 mod pool_ref;
+mod rerouting;
 mod route;
 mod routing;
 mod supervisor;

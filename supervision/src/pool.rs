@@ -4,6 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use greenroom_runtime::{Actor, ActorSpec, Backoff};
@@ -70,6 +71,8 @@ pub(crate) struct Sharing {
 #[derive(Clone)]
 pub(crate) struct PoolSpec {
     pub(crate) sharing: Sharing,
+    /// Whose turn it is: shared by all references.
+    pub(crate) turn: Arc<AtomicUsize>,
     /// Says which type of actor it is made of: a `PhantomData<fn() -> A>`.
     pub(crate) of: Arc<dyn Any + Send + Sync>,
 }
@@ -113,9 +116,13 @@ impl<A: Actor> Pool<A> {
         self
     }
 
-    /// Messages that wait at a member which is down for longer than this move to the others. `None`: they wait for the
-    /// member. What a durable member has accepted never moves. Default: 100 ms; under [`Routing::ByKey`] none, since
-    /// the order of the messages of one key ends with a move.
+    /// Messages that wait at a member which is down for longer than this move to those that run, as far as they have
+    /// room; askers are then answered by the colleague. `None`: they wait for the member. Default: 100 ms; under
+    /// [`Routing::ByKey`] none, since the order of the messages of one key ends with a move.
+    ///
+    /// That goes for all messages, also for those told to the member itself. Only these stay: what a durable member has
+    /// accepted; what a member told itself (timers, results of its work); a [broadcast](crate::PoolRef::broadcast); and
+    /// an ask whose move would close a ring of waits.
     #[must_use]
     pub fn reroute_after(mut self, after: Option<Duration>) -> Self {
         self.reroute_after = Some(after);
@@ -172,7 +179,7 @@ impl<A: Actor> From<Pool<A>> for Supervisor {
             ChildSpec { settings, ..spec }
         });
         let of = Arc::new(PhantomData::<fn() -> A>);
-        let pool = Some(PoolSpec { sharing, of });
+        let pool = Some(PoolSpec { sharing, turn: Arc::default(), of });
         Supervisor { intensity, pool, ..Supervisor::named(name).children(members) }
     }
 }

@@ -59,17 +59,26 @@ impl<M> From<RouteError<M>> for Failure {
     }
 }
 
-/// A reference to a running [`Pool`](crate::Pool). Clones share their turns. Does not keep the runtime alive.
+/// A reference to a running [`Pool`](crate::Pool). All references to one pool share its turns. Does not keep the runtime
+/// alive.
 pub struct PoolRef<A: Actor> {
     supervisor: SupervisorRef,
+    /// At least one.
     members: Arc<[ActorRef<A>]>,
     sharing: Arc<Sharing>,
     turn: Arc<AtomicUsize>,
 }
 
 impl<A: Actor> PoolRef<A> {
-    pub(crate) fn new(supervisor: SupervisorRef, members: Vec<ActorRef<A>>, sharing: Sharing) -> Self {
-        PoolRef { supervisor, members: members.into(), sharing: Arc::new(sharing), turn: Arc::default() }
+    /// `None` without members.
+    pub(crate) fn new(
+        supervisor: SupervisorRef,
+        members: Vec<ActorRef<A>>,
+        sharing: Sharing,
+        turn: Arc<AtomicUsize>,
+    ) -> Option<Self> {
+        let pool = PoolRef { supervisor, members: members.into(), sharing: Arc::new(sharing), turn };
+        (!pool.members.is_empty()).then_some(pool)
     }
 
     /// The supervisor of the members.
@@ -95,7 +104,8 @@ impl<A: Actor> PoolRef<A> {
         #[expect(clippy::cast_precision_loss, reason = "a share of a mailbox, not a count")]
         let has_enough = waiting > 0 && waiting as f64 >= self.sharing.watermark * capacity as f64;
         let standing = match state {
-            _ if has_enough || !is_open => Standing::Out,
+            _ if !is_open => Standing::Out,
+            _ if has_enough => Standing::HasEnough,
             LifeState::Running => Standing::Ready,
             LifeState::Vacant | LifeState::Starting | LifeState::Stopping => Standing::Restarting,
             LifeState::Draining | LifeState::Closed => Standing::Out,
@@ -103,29 +113,34 @@ impl<A: Actor> PoolRef<A> {
         Candidate { standing, load: waiting + usize::from(is_busy) }
     }
 
-    fn order(&self) -> Vec<usize> {
+    /// Whom to try, best first. Those that have enough are tried only by who can wait for room.
+    fn order(&self, can_wait: bool) -> Vec<usize> {
         let members: Vec<Candidate> = self.members.iter().map(|member| self.candidate(member)).collect();
-        self.sharing.routing.order(&members, self.turn.fetch_add(1, Ordering::Relaxed))
+        let mut order = self.sharing.routing.order(&members, self.turn.fetch_add(1, Ordering::Relaxed));
+        order.retain(|&at| can_wait || members[at].standing != Standing::HasEnough);
+        order
     }
 
     /// Who gets the next message; `None` when nobody can take one. What it can take now it may not a moment later.
     #[must_use]
     pub fn pick(&self) -> Option<&ActorRef<A>> {
-        self.order().first().map(|&at| &self.members[at])
+        self.order(false).first().map(|&at| &self.members[at])
     }
 
-    /// The member that is responsible for `key`, whatever its state: messages of one key stay in order. When the size of
-    /// the pool changes by one, only the keys of one member move.
+    /// The member that is responsible for `key`, whatever its state: messages of one key stay in order. With a member
+    /// more or less only the keys of that one move.
     #[must_use]
     pub fn by_key(&self, key: impl AsRef<[u8]>) -> &ActorRef<A> {
-        &self.members[responsible(key.as_ref(), self.members.len())[0]]
+        let names = self.members.iter().map(|member| member.path().name());
+        &self.members[responsible(key.as_ref(), names)]
     }
 
-    /// Tells a member `message`, as [`ActorRef::tell`]; who has no room is passed over.
+    /// Tells a member `message`, as [`ActorRef::tell`]; who has no room is passed over. When nobody has, it waits for room
+    /// at one of them.
     ///
     /// # Errors
     ///
-    /// [`TellError`] of the last member that was tried, with the message in it.
+    /// [`TellError`] of one of the members, with the message in it.
     ///
     /// # Cancel safety
     ///
@@ -136,17 +151,16 @@ impl<A: Actor> PoolRef<A> {
         A: Handler<M>,
         A::Inbox: Accepts<M, A>,
     {
-        let order = self.order();
+        let order = self.order(true);
         let mut message = message;
-        for &at in order.iter().rev().skip(1).rev() {
+        for &at in &order {
             match self.members[at].try_tell(message) {
                 Ok(()) => return Ok(()),
                 Err(error) => message = error.into_message(),
             }
         }
-        // The last one has to say what is wrong; without any, the one whose turn it is.
-        let last = order.last().copied().unwrap_or(0);
-        self.members[last].tell(message).await
+        // The best of those that are full; when nobody takes anything, somebody has to say why.
+        self.members[order.first().copied().unwrap_or(0)].tell(message).await
     }
 
     /// Asks a member, as [`ActorRef::ask`]; who does not accept the message is passed over.
@@ -175,7 +189,7 @@ impl<A: Actor> PoolRef<A> {
         A::Inbox: Accepts<M, A>,
     {
         let mut message = message;
-        for at in self.order() {
+        for at in self.order(false) {
             let ask = self.members[at].ask(message);
             let answer = match limit {
                 Some(limit) => ask.within(limit).await,
@@ -194,15 +208,15 @@ impl<A: Actor> PoolRef<A> {
         Err(RouteError::NobodyAvailable { at: self.supervisor.path().clone(), message })
     }
 
-    /// Tells every member, also those that are down: their mailboxes stand. Never waits. The answers are in the order of
-    /// the members.
+    /// Tells every member, also those that are down: their mailboxes stand, and nobody hears it in their stead. Never
+    /// waits. The answers are in the order of the members.
     pub fn broadcast<M>(&self, message: &M) -> Vec<Result<(), TellError<M>>>
     where
         M: Message + Clone,
         A: Handler<M>,
         A::Inbox: Accepts<M, A>,
     {
-        self.members.iter().map(|member| member.try_tell(message.clone())).collect()
+        self.members.iter().map(|member| member.try_tell_to_stay(message.clone())).collect()
     }
 }
 

@@ -3,7 +3,8 @@
 /// Says which member of a pool gets a message. Default: [`Routing::RoundRobin`].
 ///
 /// Every one of them passes over members that are down, stopped, draining, or over their watermark, as long as there are
-/// others; a member that is being restarted is the last resort, for its mailbox stands.
+/// others; a member that is being restarted is the last resort, for its mailbox stands. Above all watermarks an ask is
+/// refused, and a tell takes what room there is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Routing {
     /// Each in turn.
@@ -33,13 +34,15 @@ pub(crate) enum Standing {
     Ready,
     /// It does not run, but will: its mailbox takes messages.
     Restarting,
-    /// It takes nothing, or has enough.
+    /// It is over its watermark.
+    HasEnough,
+    /// It takes nothing.
     Out,
 }
 
 impl Routing {
-    /// The members to try, best first: those that are ready, then those that are coming back. `turn` is a number that
-    /// rises with every choice.
+    /// The members to try, best first: those that are ready, then those that are coming back, then those that have
+    /// enough. `turn` is a number that rises with every choice.
     pub(crate) fn order(self, members: &[Candidate], turn: usize) -> Vec<usize> {
         let len = members.len();
         let mut order: Vec<usize> = match self {
@@ -60,20 +63,19 @@ impl Routing {
     }
 }
 
-/// The positions of `len` members in the order in which they are responsible for `key`: rendezvous hashing, so that
-/// another member more or less moves only the keys that are its own.
+/// The position of the member that is responsible for `key`: rendezvous hashing over the names of the members, so that
+/// another member more or less, whichever it is, moves only the keys that are its own. 0 when there are none.
 ///
 /// D. Thaler, C. Ravishankar: "Using name-based mappings to increase hit rates", IEEE/ACM Transactions on Networking
-/// 6(1), 1998. The weights are 64-bit FNV-1a of the key and the number of the member, mixed once more by the finaliser of
+/// 6(1), 1998. The weights are 64-bit FNV-1a of the key and the name of the member, mixed once more by the finaliser of
 /// MurmurHash3, since FNV's upper bits move little with the last bytes.
-pub(crate) fn responsible(key: &[u8], len: usize) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..len).collect();
-    order.sort_by_cached_key(|&member| std::cmp::Reverse(weight(key, member as u64)));
-    order
+pub(crate) fn responsible<'n>(key: &[u8], members: impl Iterator<Item = &'n str>) -> usize {
+    let weighed = members.enumerate().map(|(at, name)| (weight(key, name), at));
+    weighed.max().map_or(0, |(_, at)| at)
 }
 
-fn weight(key: &[u8], member: u64) -> u64 {
-    let bytes = key.iter().copied().chain(member.to_le_bytes());
+fn weight(key: &[u8], name: &str) -> u64 {
+    let bytes = key.iter().copied().chain([0xff]).chain(name.bytes());
     let mut hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     });
@@ -90,18 +92,20 @@ mod tests {
 
     #[test]
     fn each_routing_orders_members_as_it_says() {
-        // R: ready, r: restarting, -: out; then the load.
+        // R: ready, r: restarting, E: has enough, -: out; then the load.
         #[rustfmt::skip]
         let table: &[(Routing, &str, usize, &[usize])] = &[
             (Routing::RoundRobin,     "R0 R0 R0", 0, &[0, 1, 2]),
             (Routing::RoundRobin,     "R0 R0 R0", 4, &[1, 2, 0]),
             (Routing::RoundRobin,     "R0 r0 R0", 1, &[2, 0, 1]),
             (Routing::RoundRobin,     "-0 r0 -0", 0, &[1]),
+            (Routing::RoundRobin,     "E0 r0 R0", 0, &[2, 1, 0]),
             (Routing::RoundRobin,     "-0 -0",    0, &[]),
             (Routing::RoundRobin,     "",         3, &[]),
             (Routing::LeastLoaded,    "R5 R2 R9", 0, &[1, 0, 2]),
             (Routing::LeastLoaded,    "R5 R5 R9", 1, &[1, 0, 2]),
             (Routing::LeastLoaded,    "R5 r0 R9", 0, &[0, 2, 1]),
+            (Routing::LeastLoaded,    "E7 E5 E6", 0, &[1, 2, 0]),
             (Routing::FirstAvailable, "R5 R0 R0", 2, &[1, 2, 0]),
             (Routing::FirstAvailable, "R5 R3 r0", 2, &[0, 1, 2]),
         ];
@@ -116,7 +120,7 @@ mod tests {
     quickcheck! {
         fn nobody_who_is_out_is_tried_and_everybody_else_once(members: Vec<(u8, u8)>, turn: usize) -> bool {
             let members: Vec<Candidate> = members.into_iter().map(|(standing, load)| Candidate {
-                standing: [Standing::Ready, Standing::Restarting, Standing::Out][usize::from(standing % 3)],
+                standing: STANDINGS[usize::from(standing % 4)],
                 load: load.into(),
             }).collect();
             [Routing::RoundRobin, Routing::LeastLoaded, Routing::FirstAvailable, Routing::ByKey].into_iter().all(|routing| {
@@ -129,10 +133,12 @@ mod tests {
             })
         }
 
-        fn a_member_more_takes_keys_and_moves_no_others(key: Vec<u8>, len: u8) -> bool {
-            let len = usize::from(len % 20) + 1;
-            let (before, after) = (responsible(&key, len)[0], responsible(&key, len + 1)[0]);
-            after == before || after == len
+        fn a_member_less_gives_its_keys_away_and_moves_no_others(key: Vec<u8>, len: u8, gone: u8) -> bool {
+            let mut names: Vec<String> = (1..=usize::from(len % 20) + 2).map(|name| name.to_string()).collect();
+            let of = |names: &[String]| names[responsible(&key, names.iter().map(String::as_str))].clone();
+            let before = of(&names);
+            let gone = names.remove(usize::from(gone) % names.len());
+            before == gone || of(&names) == before
         }
     }
 
@@ -141,16 +147,21 @@ mod tests {
     fn keys_spread_evenly() {
         let mut counts = [0_u32; 8];
         for key in 0..10_000_u32 {
-            counts[responsible(&key.to_le_bytes(), 8)[0]] += 1;
+            counts[responsible(&key.to_le_bytes(), ["1", "2", "3", "4", "5", "6", "7", "8"].into_iter())] +=
+                1;
         }
 
         assert!(counts.iter().all(|count| (1_118..=1_382).contains(count)), "{counts:?}");
     }
 
+    const STANDINGS: [Standing; 4] =
+        [Standing::Ready, Standing::Restarting, Standing::HasEnough, Standing::Out];
+
     fn candidate(text: &str) -> Candidate {
         let standing = match &text[..1] {
             "R" => Standing::Ready,
             "r" => Standing::Restarting,
+            "E" => Standing::HasEnough,
             _ => Standing::Out,
         };
         Candidate { standing, load: text[1..].parse().expect("a load") }

@@ -1,12 +1,11 @@
 //! The supervisor at work: carries out what the policy decides.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use greenroom_runtime::{
-    ActorPath, ChildExit, ExitPhase, ExitReason, Failure, Flow, LifeState, Overseer, OverseerContext,
-    OverseerRef, Place, RuntimeEvent, SpawnError,
+    ActorPath, ChildExit, ExitPhase, ExitReason, Failure, Flow, Overseer, OverseerContext, OverseerRef,
+    Place, RuntimeEvent, SpawnError,
 };
 
 use crate::admin::Request;
@@ -17,6 +16,7 @@ use crate::policy::{
     AutoShutdown, ChildState, Decision, ExitClass, RestartHistory, Shutdown, Strategy, SupervisorFacts,
     SupervisorPhase, after_failed_start, decide,
 };
+use crate::rerouting::Rerouting;
 use crate::supervisor_spec::Supervisor;
 
 /// One life of a supervisor.
@@ -26,6 +26,8 @@ pub(crate) struct Supervising {
     pub(crate) history: RestartHistory,
     /// How many names were made up for children that got none.
     pub(crate) named: u64,
+    /// What a pool does when a member is down.
+    pub(crate) rerouting: Arc<Rerouting>,
     phase: SupervisorPhase,
 }
 
@@ -60,7 +62,8 @@ impl Supervising {
     pub(crate) fn new(spec: Supervisor) -> Self {
         let history = RestartHistory::new(spec.limit());
         let (children, phase) = (Children::default(), SupervisorPhase::Running);
-        Supervising { spec, children, history, named: 0, phase }
+        let rerouting = Rerouting::new(spec.pool.as_ref().and_then(|pool| pool.sharing.reroute_after));
+        Supervising { spec, children, history, named: 0, rerouting, phase }
     }
 
     /// Asks the policy about one child. The keys are those that the positions in the decision mean.
@@ -132,6 +135,8 @@ impl Supervising {
                     return Err(fail(Failure::bug(crate::SuperviseError::Spec(complaints))));
                 }
                 self.history = RestartHistory::new(made.limit());
+                let pool = made.pool.as_ref();
+                self.rerouting = Rerouting::new(pool.and_then(|pool| pool.sharing.reroute_after));
                 self.spec = Supervisor { name, init: None, ..made };
                 Ok(())
             }
@@ -187,6 +192,11 @@ impl Supervising {
             Err(error) => return Began::Failed(unplaced(error)),
         };
         self.children.occupy(key, Some(incarnation));
+        if let (Some(_), Some(child)) = (&self.spec.pool, self.children.get_mut(key))
+            && !std::mem::replace(&mut child.is_watched, true)
+        {
+            self.rerouting.watch(&place, cx.runtime());
+        }
         let started = tokio::select! {
             biased;
             started = place.started(incarnation) => started,
@@ -202,7 +212,6 @@ impl Supervising {
             }
             Err(reason) => {
                 self.children.occupy(key, None);
-                self.watch_member(key, cx);
                 match reason {
                     ExitReason::Declined { .. } => Began::Declined(reason),
                     reason => Began::Failed(reason),
@@ -414,42 +423,6 @@ impl Supervising {
         }
     }
 
-    /// Moves what waits at a member of a pool to the others when it is down for too long. Beside the supervisor, which
-    /// may be waiting for this very member to start.
-    fn watch_member(&self, key: Key, cx: &OverseerContext) {
-        let after = self.spec.pool.as_ref().and_then(|pool| pool.sharing.reroute_after);
-        let (Some(after), Some(child)) = (after, self.children.get(key)) else { return };
-        if child.is_watched.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        let (place, is_watched) = (child.place.clone(), child.is_watched.clone());
-        let others: Vec<Place> = self.children.iter().map(|other| other.place.clone()).collect();
-        let runtime = cx.runtime().clone();
-        let clock = runtime.clock();
-        cx.runtime().track(async move {
-            loop {
-                clock.sleep(after).await;
-                // Given up before the look: whoever falls after it finds nobody watching, and is watched anew.
-                is_watched.store(false, Ordering::Release);
-                let load = place.load();
-                let is_down = load.state != LifeState::Running && load.is_open;
-                if !is_down || is_watched.swap(true, Ordering::AcqRel) {
-                    break;
-                }
-                let can_take = |other: &&Place| {
-                    let load = other.load();
-                    load.state == LifeState::Running && load.is_open && other.path() != place.path()
-                };
-                let takers: Vec<Place> = others.iter().filter(can_take).cloned().collect();
-                let count = place.move_waiting(&takers);
-                if count > 0 {
-                    tracing::info!(member = %place.path(), count, "messages moved from a member that is down");
-                    runtime.publish(RuntimeEvent::Rerouted { path: place.path().clone(), count });
-                }
-            }
-        });
-    }
-
     // ---- ending ----
 
     async fn give_up(&mut self, key: Key, reason: &ExitReason, cx: &OverseerContext) -> Flow {
@@ -514,7 +487,6 @@ impl Overseer for Supervising {
         let class = if exit.is_repeat { ExitClass::Repeat } else { classify(&exit.reason) };
         let decided = self.ask_policy(decide, key, class, cx);
         self.children.occupy(key, None);
-        self.watch_member(key, cx);
         self.carry_out(decided, key, &exit.reason, cx).await
     }
 

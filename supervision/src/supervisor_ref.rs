@@ -132,13 +132,14 @@ impl SupervisorRef {
     ///
     /// # Errors
     ///
-    /// [`AdminError::OtherKind`] when it is no pool, or one of other actors; [`AdminError::Unavailable`].
+    /// [`AdminError::OtherKind`] when it is no pool, or one of other actors; [`AdminError::NotFound`] when all its members
+    /// were deleted; [`AdminError::Unavailable`].
     ///
     /// # Cancel safety
     ///
     /// May be dropped.
     pub async fn as_pool<A: Actor>(&self) -> Result<PoolRef<A>, AdminError> {
-        let PoolSpec { sharing, of } = self.request(Request::Pool).await?;
+        let PoolSpec { sharing, turn, of } = self.request(Request::Pool).await?;
         if !of.is::<PhantomData<fn() -> A>>() {
             return Err(AdminError::OtherKind);
         }
@@ -146,7 +147,8 @@ impl SupervisorRef {
         let resolved = members.into_iter().map(|member| self.runtime.resolve(&Address::new(member.path)));
         let members = resolved.collect::<Result<Vec<ActorRef<A>>, _>>();
         let members = members.map_err(|_| AdminError::Unavailable(self.path().clone()))?;
-        Ok(PoolRef::new(self.clone(), members, sharing))
+        let pool = PoolRef::new(self.clone(), members, sharing, turn);
+        pool.ok_or_else(|| AdminError::NotFound { name: "1".to_owned() })
     }
 
     pub(crate) fn runtime(&self) -> &Runtime {

@@ -2,14 +2,21 @@
 
 mod backoff;
 mod blocked;
+mod crew;
 mod escalation;
 mod intensity;
 mod listing;
 mod mailboxes;
+mod moves;
 mod nested;
+mod pool_rings;
+mod pool_storm;
+mod pools;
 mod restarts;
+mod routes;
 mod shutdown;
 mod start;
+mod stays;
 mod storm;
 mod strategies;
 #[expect(dead_code, reason = "shared with `tests/otp`, which uses the rest")]

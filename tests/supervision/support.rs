@@ -89,6 +89,12 @@ impl Stage {
         self.runtime.places().iter().map(|place| place.path().to_string()).collect()
     }
 
+    /// Ends although some handlers never come to their end.
+    pub(crate) async fn end_with_some_busy(self) {
+        let report = self.runtime.shutdown(secs(5)).await;
+        assert!(!report.is_clean(), "nobody was busy");
+    }
+
     pub(crate) async fn end(self) {
         let report = self.runtime.shutdown(secs(5)).await;
         assert!(report.is_clean(), "late: {:?}", report.late);

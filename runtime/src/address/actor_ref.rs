@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::actor::{Accepts, Actor, ExitReason, Handler};
-use crate::address::tell::{Put, Refusal, put};
+use crate::address::tell::{Put, Refusal, put_as};
 use crate::address::{ActorPath, Address, Ask, Tell, TellError};
 use crate::cell::{Cell, Observation, Place, Seat};
 use crate::mailbox::Quarantined;
@@ -79,7 +79,33 @@ impl<A: Actor> ActorRef<A> {
         A: Handler<M>,
         A::Inbox: Accepts<M, A>,
     {
-        match put(&self.cell, Envelope::told(message)) {
+        self.try_tell_as(message, false)
+    }
+
+    /// As [`try_tell`](ActorRef::try_tell), for a message that means this very actor: it never moves to another
+    /// ([`Place::move_waiting`]). For the crates that build on this one.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_tell`](ActorRef::try_tell).
+    #[doc(hidden)]
+    pub fn try_tell_to_stay<M>(&self, message: M) -> Result<(), TellError<M>>
+    where
+        M: Message,
+        A: Handler<M>,
+        A::Inbox: Accepts<M, A>,
+    {
+        self.try_tell_as(message, true)
+    }
+
+    #[inline]
+    fn try_tell_as<M>(&self, message: M, stays: bool) -> Result<(), TellError<M>>
+    where
+        M: Message,
+        A: Handler<M>,
+        A::Inbox: Accepts<M, A>,
+    {
+        match put_as(&self.cell, Envelope::told(message), stays) {
             Put::Done => Ok(()),
             Put::Refused(refusal, envelope) => Err(refusal.with(&self.cell, envelope.message)),
             Put::Wait(envelope) => {

@@ -171,10 +171,22 @@ where
     A: Handler<M>,
     A::Inbox: Accepts<M, A>,
 {
+    put_as(cell, envelope, false)
+}
+
+/// As [`put`]; a message that `stays` means this very actor.
+#[inline]
+pub(crate) fn put_as<A, M>(cell: &Arc<Cell<A>>, envelope: Envelope<M>, stays: bool) -> Put<M>
+where
+    M: Message,
+    A: Handler<M>,
+    A::Inbox: Accepts<M, A>,
+{
     if cell.core.is_durable && !cell.core.world.store_available() {
         return Put::Refused(Refusal::StoreUnavailable, envelope);
     }
-    let Ok(head) = stamp::<M>() else { return Put::Refused(Refusal::Fenced, envelope) };
+    let Ok(mut head) = stamp::<M>() else { return Put::Refused(Refusal::Fenced, envelope) };
+    head.stays = stays;
     let back = |parcel: A::Inbox| parcel.unwrap().expect("an inbox gives back what was wrapped into it");
     match cell.mailbox.push(head, A::Inbox::wrap(envelope)) {
         Pushed::Done => Put::Done,

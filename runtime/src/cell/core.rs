@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::actor::{ExitPhase, ExitReason};
 use crate::address::{ActorPath, Epoch, Waits};
 use crate::cell::ractor_bridge::Task;
-use crate::cell::{Incarnation, LaunchError, LifeEvent, LifeState};
+use crate::cell::{Incarnation, LaunchError, LifeEvent, LifeState, Whereabouts};
 use crate::events::RuntimeEvent;
 use crate::mailbox::DeadLetterReason;
 use crate::mailbox::lanes::{ControlLane, Raised};
@@ -213,6 +213,7 @@ impl CellCore {
         self.epoch.fetch_add(1, Ordering::AcqRel);
         let again = self.launches.fetch_add(1, Ordering::Relaxed) > 0;
         drop(life);
+        self.changed.notify_waiters();
         if again {
             self.metrics.restarts.increment(1);
         }
@@ -297,6 +298,7 @@ impl CellCore {
             }
             life.control.clone()
         };
+        self.changed.notify_waiters();
         control.raise(what);
     }
 
@@ -326,6 +328,14 @@ impl CellCore {
 
     pub(crate) async fn wait_ended(&self, incarnation: Incarnation) -> ExitReason {
         self.wait_for(|life| ended_in(life, incarnation)).await
+    }
+
+    pub(crate) async fn wait_until(&self, mut is_so: impl FnMut(Whereabouts) -> bool + Send) -> Whereabouts {
+        self.wait_for(|life| {
+            let now = Whereabouts { state: life.state, started: life.started };
+            is_so(now).then_some(now)
+        })
+        .await
     }
 
     pub(crate) async fn wait_closed(&self) -> Option<ExitReason> {

@@ -13,5 +13,7 @@ pub(crate) use core::CellCore;
 pub use lifecycle::{LifeEvent, LifeState};
 pub use overseer::{Flow, Overseer, OverseerContext, OverseerRef};
 pub(crate) use place::Seat;
-pub use place::{ChildExit, InHand, Incarnation, LaunchError, Link, Load, Observation, Place, PlaceSpec};
+pub use place::{
+    ChildExit, InHand, Incarnation, LaunchError, Link, Load, Observation, Place, PlaceSpec, Whereabouts,
+};
 pub(crate) use typed::{Cell, CellSettings};

@@ -86,6 +86,16 @@ pub struct Observation {
     pub last_exit: Option<ExitReason>,
 }
 
+/// Where a place is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[doc(hidden)]
+pub struct Whereabouts {
+    /// The state.
+    pub state: LifeState,
+    /// Which incarnation came through its start last, whether it still lives or not.
+    pub started: Option<Incarnation>,
+}
+
 /// How busy a place is, as far as somebody who chooses among several wants to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -161,8 +171,21 @@ impl Place {
         Load { state: self.state(), waiting, capacity, is_open: self.0.is_open(), is_busy: self.0.is_busy() }
     }
 
-    /// Moves what waits here to others of the same type, in turns and as far as they have room, and says how many
-    /// messages moved. What a durable actor has accepted stays with it. Askers keep waiting for the same answer.
+    /// Waits until `is_so` says yes; for the crates that build on this one.
+    ///
+    /// # Cancel safety
+    ///
+    /// May be dropped and called again.
+    #[doc(hidden)]
+    pub async fn until(&self, is_so: impl FnMut(Whereabouts) -> bool + Send) -> Whereabouts {
+        self.0.core().wait_until(is_so).await
+    }
+
+    /// Moves what waits here to others of the same type in the same runtime, oldest first, in turns and as far as they
+    /// have room, and says how many messages moved. Askers keep waiting for the same answer.
+    ///
+    /// What finds no room stays in its place; so does what a durable actor has accepted, what an actor told itself, and
+    /// what would make actors wait for one another in a ring.
     pub fn move_waiting(&self, to: &[Place]) -> usize {
         self.0.move_waiting(to)
     }

@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::actor::{Actor, Durability, ExitReason};
+use crate::address::ring;
 use crate::cell::place::BoxFuture;
 use crate::cell::watch::Watched;
 use crate::cell::{CellCore, InHand, Incarnation, LaunchError, Link, Place, Seat, ractor_bridge};
 use crate::events::RuntimeEvent;
 use crate::mailbox::lanes::Raised;
 use crate::mailbox::quarantine::Quarantine;
-use crate::mailbox::queue::{Gate, Hand, Mailbox, Pushed, Queued};
+use crate::mailbox::queue::{Gate, Hand, Mailbox, Queued};
 use crate::mailbox::{DeadLetterReason, MailboxSpec};
 use crate::message::envelope::Parcel;
 use crate::message::{Head, MessageId, NoReply};
@@ -185,29 +186,20 @@ impl<A: Actor> Cell<A> {
             }
         }
     }
-}
 
-/// Puts a message that waited elsewhere into the first of `targets` that has room; gives it back if none has.
-fn hand_over<'t, A: Actor>(
-    queued: Queued<A::Inbox>,
-    targets: impl Iterator<Item = &'t Arc<Cell<A>>>,
-) -> Option<Queued<A::Inbox>> {
-    let Queued { head, mut parcel } = queued;
-    for target in targets {
-        if let Some(reply) = parcel.reply() {
-            // Whoever looks for rings of waits must find the message where it is.
-            reply.set_holder(Some(target.core.clone()));
-        }
-        match target.mailbox.push(head.clone(), parcel) {
-            Pushed::Done => return None,
-            Pushed::Shed(shed) => {
-                target.bury(shed, DeadLetterReason::Shed, NoReply::Shed);
-                return None;
-            }
-            Pushed::Full(back) | Pushed::Refused(back, _) => parcel = back,
-        }
+    /// Whether this message may be handled by a colleague: not if it means this very actor, as all does that it tells
+    /// itself (its timers, and the results of its work).
+    fn may_give(&self, head: &Head) -> bool {
+        !head.stays && head.sender.as_ref() != Some(&self.core.path)
     }
-    Some(Queued { head, parcel })
+
+    /// Whoever looks for rings of waits finds the message here from now on. `false`: it would close one, for the handler
+    /// that runs here waits, by way of others, for this very asker.
+    fn may_hold(&self, parcel: &A::Inbox) -> bool {
+        let Some(reply) = parcel.reply() else { return true };
+        reply.set_holder(Some(self.core.clone()));
+        ring::through(&self.core).is_none()
+    }
 }
 
 impl<A: Actor> AsRef<Mailbox<A::Inbox>> for Cell<A> {
@@ -283,31 +275,40 @@ impl<A: Actor> Seat for Cell<A> {
     }
     fn move_waiting(&self, to: &[Place]) -> usize {
         if self.core.is_durable {
+            return 0; // what it has accepted stays accepted
+        }
+        let taker = |place: &Place| {
+            let cell = place.0.clone().as_any().downcast::<Cell<A>>().ok()?;
+            // Of the same runtime: the lock below is for the moves within one.
+            let is_other = !Arc::ptr_eq(&cell.core, &self.core);
+            (is_other && Arc::ptr_eq(&cell.core.world, &self.core.world)).then_some(cell)
+        };
+        let takers: Vec<Arc<Cell<A>>> = to.iter().filter_map(taker).collect();
+        if takers.is_empty() {
             return 0;
         }
-        let cell_of = |place: &Place| place.0.clone().as_any().downcast::<Cell<A>>().ok();
-        let targets: Vec<Arc<Cell<A>>> = to.iter().filter_map(cell_of).collect();
-        let waiting = self.mailbox.clear();
-        let (mut moved, mut left) = (0, Vec::new());
-        for (turn, queued) in waiting.into_iter().enumerate() {
-            match hand_over(queued, targets.iter().cycle().skip(turn).take(targets.len())) {
-                None => moved += 1,
-                Some(queued) => left.push(queued),
+        let _alone = lock(&self.core.world.moving);
+        let mut turns = (0..takers.len()).cycle();
+        let mut is_full = false;
+        self.mailbox.give_away(|mut queued| {
+            // Who found no room is not overtaken by those behind.
+            if is_full || !self.may_give(&queued.head) {
+                return Some(queued);
             }
-        }
-        for Queued { head, parcel } in left.into_iter().rev() {
-            if let Some(reply) = parcel.reply() {
+            for at in turns.by_ref().take(takers.len()) {
+                if !takers[at].may_hold(&queued.parcel) {
+                    continue;
+                }
+                match takers[at].mailbox.take_over(queued) {
+                    Ok(()) => return None,
+                    Err(back) => (queued, is_full) = (back, true),
+                }
+            }
+            if let Some(reply) = queued.parcel.reply() {
                 reply.set_holder(Some(self.core.clone()));
             }
-            self.mailbox.put_back(parcel, head);
-        }
-        if self.mailbox.is_shut() {
-            // Laid aside or deleted meanwhile: what was put back has missed that.
-            for queued in self.mailbox.clear() {
-                self.bury(queued, DeadLetterReason::Gone, NoReply::Stopped);
-            }
-        }
-        moved
+            Some(queued)
+        })
     }
     fn in_hand(&self) -> Option<InHand> {
         self.mailbox.peek_hand().map(|(message, id, tries)| InHand { message, id, tries })

@@ -3,7 +3,8 @@
 //! Two locks: senders share `inbound`; the incarnation takes one message at a time from `batch`, which it refills by
 //! swapping the whole inbound queue. The batch stays in the cell, under the number of the incarnation that may read
 //! it: an incarnation that was replaced gets no more messages, and what it had not begun is still here, in order.
-//! Lock order: `inbound` before `batch`.
+//! Lock order: `inbound` before `batch`; those of one mailbox before those of another only where messages move between
+//! them, and there one move at a time (`World::moving`).
 
 use std::collections::VecDeque;
 use std::ops::Deref;
@@ -545,6 +546,36 @@ impl<E: Parcel> Mailbox<E> {
     /// Refuses what comes from now on. Whoever stands in line is refused too.
     pub(crate) fn drain(&self) {
         self.shut(Gate::Draining);
+    }
+
+    /// Offers what waits to others, oldest first: `give` takes a message, or hands it back and it keeps its place. Says
+    /// how many went.
+    ///
+    /// Nobody sends, takes or closes meanwhile: `give` must be quick, and must not reach for this mailbox.
+    pub(crate) fn give_away(&self, mut give: impl FnMut(Queued<E>) -> Option<Queued<E>>) -> usize {
+        let given = {
+            let (mut inbound, mut batch) = (lock(&self.inbound), lock(&self.batch));
+            let before = batch.items.len() + inbound.items.len();
+            batch.items = batch.items.drain(..).filter_map(&mut give).collect();
+            inbound.items = inbound.items.drain(..).filter_map(&mut give).collect();
+            let given = before - batch.items.len() - inbound.items.len();
+            add(&self.freed, given);
+            given
+        };
+        self.admit(1);
+        given
+    }
+
+    /// Puts in a message that was accepted elsewhere, if there is room that nobody stands in line for. Nothing is shed
+    /// for it.
+    pub(crate) fn take_over(&self, queued: Queued<E>) -> Result<(), Queued<E>> {
+        let inbound = lock(&self.inbound);
+        if inbound.gate != Gate::Open || !inbound.line.is_empty() || self.free() == 0 {
+            return Err(queued);
+        }
+        add(&self.given, 1);
+        self.enqueue(inbound, queued.head, queued.parcel);
+        Ok(())
     }
 
     /// Refuses everything from now on and gives back what waits, oldest first.

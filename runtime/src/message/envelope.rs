@@ -37,6 +37,8 @@ pub struct Head {
     /// Names the work this message belongs to: inherited from the message under which it was sent, 0 outside.
     pub trace: u64,
     pub(crate) kind: KindOf,
+    /// It means this very actor: no colleague handles it in its stead.
+    pub(crate) stays: bool,
 }
 
 /// Name and version of a message type.
@@ -79,6 +81,7 @@ impl Head {
     pub(crate) fn copy_from(&mut self, other: &Head) {
         (self.id, self.tries, self.trace, self.kind) = (other.id, other.tries, other.trace, other.kind);
         self.has_fallen = other.has_fallen;
+        self.stays = other.stays;
         if self.sender.is_some() || other.sender.is_some() {
             self.sender.clone_from(&other.sender);
         }
