@@ -81,6 +81,11 @@ async fn supervised_worker_prints_its_golden_file() {
 }
 
 #[tokio::test]
+async fn strategies_prints_its_golden_file() {
+    prints_its_golden_file("strategies").await;
+}
+
+#[tokio::test]
 async fn crash_and_recover_prints_its_golden_file() {
     prints_its_golden_file("crash_and_recover").await;
 }
