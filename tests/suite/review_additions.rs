@@ -153,13 +153,13 @@ async fn progress_deadline_cuts_commit() {
     let tools = Tools::default();
     let spec = ActorSpec::<Ledger>::new("ledger", tools.clone())
         .durable(SnapshotPolicy::EveryMessage)
-        .progress_within(millis(100));
+        .progress_within(secs(1));
     let kept = keep(&runtime, spec).await;
     kept.actor.ask(Work { add: 1, ending: Ending::Done }).await.unwrap();
     let held = store.hold_commits();
     let asked = kept.actor.ask(Work { add: 10, ending: Ending::Done });
     let release = async {
-        tokio::time::sleep(millis(400)).await;
+        tokio::time::sleep(millis(1_500)).await;
         drop(held);
     };
     let (answer, ()) = tokio::join!(asked, release);
