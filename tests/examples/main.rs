@@ -147,6 +147,8 @@ fn every_example_is_short_and_says_how_to_run_it() {
             // The whole way of a ticket: model, durable state, roles, handoff, fallback.
             "desk" => 120,
             "axum_service" => 80,
+            // Four strategies and one of its own, and a drawing.
+            "strategies" => 80,
             _ => 60,
         };
 
@@ -159,7 +161,14 @@ fn every_example_is_short_and_says_how_to_run_it() {
         names.push(name);
     }
     names.sort();
-    let tested =
-        ["ask_and_tell", "axum_service", "counter", "crash_and_recover", "desk", "supervised_worker"];
+    let tested = [
+        "ask_and_tell",
+        "axum_service",
+        "counter",
+        "crash_and_recover",
+        "desk",
+        "strategies",
+        "supervised_worker",
+    ];
     assert_eq!(names, tested, "an example without a test of its output, or the other way round");
 }
