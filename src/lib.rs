@@ -36,8 +36,12 @@
 //! `greenroom-tools` (models, so far) and `greenroom-actors` (roles and handoff).
 
 pub use greenroom_actors as actors;
-pub use greenroom_supervision as supervision;
 pub use greenroom_tools as tools;
+
+#[doc = include_str!("../docs/supervision.md")]
+pub mod supervision {
+    pub use greenroom_supervision::*;
+}
 
 pub use greenroom_actors::{
     ContextPolicy, Decision, Fallback, HandOffExt, Handoff, HandoffFailure, HandoffId, HandoffOutcome,
@@ -48,9 +52,10 @@ pub use greenroom_runtime::*;
 pub use greenroom_supervision::PlantedBug;
 pub use greenroom_supervision::{
     AdminError, AutoShutdown, ChildCounts, ChildInfo, ChildKind, ChildSettings, ChildSpec, ChildState,
-    CustomStrategy, DynamicRef, DynamicSupervisor, DynamicTrees, Mailbox, Pool, PoolAsk, PoolRef, Restart,
-    Route, RouteError, Routed, Routing, Shutdown, SpecComplaint, Strategy, SuperviseError, SuperviseExt,
-    Supervisor, SupervisorRef,
+    CustomStrategy, DynamicRef, DynamicSupervisor, DynamicTrees, Mailbox, NodeKind, Pool, PoolAsk, PoolRef,
+    Restart, Route, RouteError, Routed, Routing, Shutdown, SpecComplaint, Strategy, SuperviseError,
+    SuperviseExt, Supervisor, SupervisorRef, SupervisorShape, SupervisorView, Tree, TreeMailbox, TreeNode,
+    TreeText,
 };
 
 pub use greenroom_tools::{
@@ -71,7 +76,7 @@ pub mod prelude {
     };
     pub use greenroom_supervision::{
         AutoShutdown, ChildSpec, DynamicRef, DynamicSupervisor, Pool, PoolRef, Restart, Route, RouteError,
-        Routing, Shutdown, Strategy, SuperviseExt, Supervisor, SupervisorRef,
+        Routing, Shutdown, Strategy, SuperviseExt, Supervisor, SupervisorRef, Tree,
     };
     pub use greenroom_tools::{Model, ModelExt, ModelHandle, ModelRequest, ScriptedModel, Speaker, Turn};
 }

@@ -37,6 +37,11 @@ impl Clock {
         self.now() - self.origin
     }
 
+    /// Time since the runtime was started, in whole milliseconds.
+    pub fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// Waits for `duration`.
     ///
     /// # Cancel safety

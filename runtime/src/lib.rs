@@ -21,6 +21,7 @@ mod sync;
 pub mod telemetry;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod walk;
 mod world;
 
 pub use actor::*;

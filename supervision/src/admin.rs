@@ -419,6 +419,7 @@ impl Supervising {
         self.history.limit(new.intensity);
         self.rerouting.set(new.pool.as_ref().and_then(|pool| pool.sharing.reroute_after));
         self.spec = new.clone();
+        self.board.change(&self.spec);
         // A later life of this supervisor begins with what is in force now.
         if let Some(me) = cx.runtime().place(cx.path()).ok().and_then(|me| OverseerRef::<Self>::of(&me)) {
             me.build_with(move || Supervising::new(new.clone()));

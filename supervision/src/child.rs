@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use greenroom_runtime::{ExitPhase, ExitReason, FailureClass, Incarnation, Place, Runtime};
 
+use crate::board::Mark;
 use crate::child_spec::{ChildKind, ChildSettings};
 use crate::policy::{ChildFacts, ChildState, ExitClass, OnExternal, Shutdown};
 
@@ -14,6 +15,8 @@ pub(crate) struct Child {
     pub(crate) settings: ChildSettings,
     pub(crate) place: Place,
     pub(crate) state: ChildState,
+    /// Rises in start order; set by [`Children::add`](crate::children::Children::add) alone.
+    pub(crate) rank: u64,
     /// Set by [`Children::occupy`](crate::children::Children::occupy) alone.
     pub(crate) incarnation: Option<Incarnation>,
     /// Restarts in a row, for the backoff.
@@ -36,6 +39,7 @@ impl Child {
             settings,
             place,
             state: ChildState::Stopped,
+            rank: 0,
             incarnation: None,
             attempts: 0,
             runs_since: None,
@@ -56,7 +60,7 @@ impl Child {
 
     /// It has started, at `now` since the start of the runtime.
     pub(crate) fn has_started(&mut self, now: Duration) {
-        self.state = ChildState::Running;
+        self.turn(ChildState::Running);
         self.runs_since = Some(now);
         self.ticket = None;
     }
@@ -64,7 +68,7 @@ impl Child {
     /// From now on it waits for the try that comes with this ticket.
     pub(crate) fn await_try(&mut self) -> Ticket {
         let ticket = Ticket(Arc::default());
-        self.state = ChildState::Restarting;
+        self.turn(ChildState::Restarting);
         self.ticket = Some(ticket.clone());
         ticket
     }
@@ -76,14 +80,24 @@ impl Child {
     /// The try it waits for, if it does, means nothing any more.
     pub(crate) fn call_off_try(&mut self) {
         if self.ticket.take().is_some() {
-            self.state = ChildState::Stopped;
+            self.turn(ChildState::Stopped);
         }
     }
 
     /// No incarnation runs, and none is on its way.
     pub(crate) fn has_stopped(&mut self) {
-        self.state = ChildState::Stopped;
+        self.turn(ChildState::Stopped);
         self.ticket = None;
+    }
+
+    fn turn(&mut self, state: ChildState) {
+        self.state = state;
+        self.show(None);
+    }
+
+    /// Leaves on its cell what those see who look at the tree: its state, and when its next try is due.
+    pub(crate) fn show(&self, due: Option<Duration>) {
+        Mark { rank: self.rank, state: self.state, due }.leave_on(&self.place);
     }
 
     /// How long to wait before the next restart, at `now` since the start of the runtime.

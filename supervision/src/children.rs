@@ -23,9 +23,11 @@ pub(crate) struct Children {
 
 impl Children {
     /// Adds a child behind all others.
-    pub(crate) fn add(&mut self, child: Child) -> Key {
+    pub(crate) fn add(&mut self, mut child: Child) -> Key {
         self.next += 1;
         let key = Key(self.next);
+        child.rank = self.next;
+        child.show(None);
         self.by_name.insert(child.name().to_owned(), key);
         self.in_order.insert(key, child);
         key

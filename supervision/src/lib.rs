@@ -1,5 +1,7 @@
 //! Greenroom's floor 1: who comes back, in which order, after which delay.
 //!
+//! `docs/supervision.md` draws each strategy and explains the rest; the facade shows it as `greenroom::supervision`.
+//!
 //! ```
 //! # use greenroom_runtime::{Actor, Context, Failure, Handler, Message, Open, Runtime};
 //! use greenroom_supervision::{ChildSpec, Restart, Shutdown, Strategy, SuperviseExt, Supervisor};
@@ -39,6 +41,7 @@
 //! ```
 
 mod admin;
+mod board;
 mod child;
 mod child_spec;
 mod children;
@@ -55,6 +58,8 @@ mod routing;
 mod supervisor;
 mod supervisor_ref;
 mod supervisor_spec;
+mod tree;
+mod tree_text;
 
 pub use admin::{AdminError, ChildCounts, ChildInfo};
 pub use child_spec::{ChildKind, ChildSettings, ChildSpec, Mailbox};
@@ -73,3 +78,5 @@ pub use route::{IntoStep, Route, Routed};
 pub use routing::Routing;
 pub use supervisor_ref::{SuperviseError, SuperviseExt, SupervisorRef};
 pub use supervisor_spec::{SpecComplaint, Supervisor};
+pub use tree::{NodeKind, SupervisorShape, SupervisorView, Tree, TreeMailbox, TreeNode};
+pub use tree_text::TreeText;

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use greenroom_runtime::{
     ActorPath, ChildExit, ExitPhase, ExitReason, Failure, Flow, Overseer, OverseerContext, OverseerRef,
-    Place, RuntimeEvent, SpawnError,
+    Place, RuntimeEvent, Shown, SpawnError,
 };
 
 use crate::admin::Request;
+use crate::board::Board;
 use crate::child::{Child, Ticket, classify};
 use crate::child_spec::{ChildSpec, Mailbox};
 use crate::children::{Children, Key};
@@ -24,6 +25,7 @@ pub(crate) struct Supervising {
     pub(crate) spec: Supervisor,
     pub(crate) children: Children,
     pub(crate) history: RestartHistory,
+    pub(crate) board: Arc<Board>,
     /// How many names were made up for children that got none.
     pub(crate) named: u64,
     /// What a pool does when a member is down.
@@ -63,7 +65,8 @@ impl Supervising {
         let history = RestartHistory::new(spec.limit());
         let (children, phase) = (Children::default(), SupervisorPhase::Running);
         let rerouting = Rerouting::new(spec.pool.as_ref().and_then(|pool| pool.sharing.reroute_after));
-        Supervising { spec, children, history, named: 0, rerouting, phase }
+        let board = Board::of(&spec);
+        Supervising { spec, children, history, board, named: 0, rerouting, phase }
     }
 
     /// Asks the policy about one child. The keys are those that the positions in the decision mean.
@@ -82,13 +85,15 @@ impl Supervising {
             Strategy::Custom(_) => self.children.iter().map(Child::name).collect(),
             Strategy::OneForOne | Strategy::OneForAll | Strategy::RestForOne => Vec::new(),
         };
-        let now_ms = u64::try_from(cx.runtime().clock().elapsed().as_millis()).unwrap_or(u64::MAX);
+        let now_ms = cx.runtime().clock().elapsed_ms();
         let (phase, children, names) = (self.phase, &*children, &*names);
         let facts = SupervisorFacts { strategy, auto_shutdown, phase, children, names, now_ms };
         let at = keys.iter().position(|one| *one == key).unwrap_or(keys.len());
+        let counted = self.history.recorded();
         let decision = which(&facts, at, exit, &mut self.history);
         #[cfg(any(test, feature = "testing"))]
         let decision = crate::planted::spoil(self.spec.planted, decision, &mut self.history, now_ms);
+        self.board.count(self.history.recorded() - counted, now_ms);
         (decision, keys)
     }
 
@@ -138,6 +143,7 @@ impl Supervising {
                 let pool = made.pool.as_ref();
                 self.rerouting = Rerouting::new(pool.and_then(|pool| pool.sharing.reroute_after));
                 self.spec = Supervisor { name, init: None, ..made };
+                self.board.change(&self.spec);
                 Ok(())
             }
             Ok(None) => {
@@ -350,7 +356,9 @@ impl Supervising {
         let runtime = cx.runtime();
         let Some(child) = self.children.get_mut(key) else { return Flow::Stay };
         let ticket = child.await_try();
-        let delay = child.delay(runtime.clock().elapsed(), runtime.random());
+        let now = runtime.clock().elapsed();
+        let delay = child.delay(now, runtime.random());
+        child.show(Some(now.saturating_add(delay)));
         runtime.publish(RuntimeEvent::Restarting { path: child.place.path().clone(), delay });
         if delay.is_zero() {
             return self.start_group(start, cx).await;
@@ -448,7 +456,7 @@ impl Supervising {
     fn leave_out(&mut self, key: Key, cx: &OverseerContext) -> ActorPath {
         match self.children.get_mut(key) {
             Some(child) => {
-                child.state = ChildState::Stopped;
+                child.has_stopped();
                 child.place.path().clone()
             }
             None => cx.path().clone(),
@@ -493,6 +501,10 @@ impl Overseer for Supervising {
     async fn on_stop(&mut self, cx: &OverseerContext) -> ExitReason {
         self.stop_all(cx).await;
         ExitReason::Shutdown
+    }
+
+    fn shows(&self) -> Option<Shown> {
+        Some(self.board.clone())
     }
 }
 

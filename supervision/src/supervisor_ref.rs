@@ -17,6 +17,7 @@ use crate::pool::PoolSpec;
 use crate::pool_ref::PoolRef;
 use crate::supervisor::{Supervising, SupervisorMessage};
 use crate::supervisor_spec::{SpecComplaint, Supervisor};
+use crate::tree::Tree;
 
 /// Why a tree was not started.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -45,6 +46,9 @@ pub trait SuperviseExt {
         &self,
         supervisor: impl Into<Supervisor> + Send,
     ) -> impl Future<Output = Result<SupervisorRef, SuperviseError>> + Send;
+
+    /// A picture of everything that lives in the runtime now. Asks nobody, so it never waits: [`Tree`] has the costs.
+    fn tree(&self) -> Tree;
 }
 
 impl SuperviseExt for Runtime {
@@ -59,6 +63,10 @@ impl SuperviseExt for Runtime {
         }
         let place = self.plant(&supervisor.into_place_spec(), None).await?;
         Ok(SupervisorRef { runtime: self.clone().into_guest(), place })
+    }
+
+    fn tree(&self) -> Tree {
+        Tree::take(self, None)
     }
 }
 
@@ -80,6 +88,12 @@ impl SupervisorRef {
     #[must_use]
     pub fn place(&self) -> &Place {
         &self.place
+    }
+
+    /// A picture of the supervisor and all below it. Asks nobody, so it never waits: [`Tree`] has the costs.
+    #[must_use]
+    pub fn tree(&self) -> Tree {
+        Tree::take(&self.runtime, Some(&self.place))
     }
 
     /// A reference to the actor below, by its name or its path from here (`billing/agent-1`).

@@ -81,18 +81,36 @@ async fn supervised_worker_prints_its_golden_file() {
 }
 
 #[tokio::test]
-async fn strategies_prints_its_golden_file() {
-    prints_its_golden_file("strategies").await;
-}
-
-#[tokio::test]
 async fn crash_and_recover_prints_its_golden_file() {
     prints_its_golden_file("crash_and_recover").await;
 }
 
 #[tokio::test]
+async fn strategies_prints_its_golden_file() {
+    prints_its_golden_file("strategies").await;
+}
+
+#[tokio::test]
+async fn tree_prints_its_golden_file() {
+    prints_its_golden_file("tree").await;
+}
+
+#[tokio::test]
 async fn desk_prints_its_golden_file() {
     prints_its_golden_file("desk").await;
+}
+
+/// The pictures in the guide are those that the examples print.
+#[test]
+fn the_guide_to_supervision_shows_what_the_examples_print() {
+    let read = |file: &str| std::fs::read_to_string(root().join(file)).expect("a text");
+    let (guide, drawn) = (read("docs/supervision.md"), read("tests/examples/strategies.out"));
+
+    assert!(guide.contains(&read("tests/examples/tree.out")), "the guide shows another tree");
+    for picture in drawn.trim().split("\n\n") {
+        let (title, rows) = picture.split_once('\n').expect("a title and its rows");
+        assert!(guide.contains(rows), "the guide draws something else for {title}");
+    }
 }
 
 /// Sends one request of its own connection; the status line and the body of the answer.
@@ -147,8 +165,8 @@ fn every_example_is_short_and_says_how_to_run_it() {
             // The whole way of a ticket: model, durable state, roles, handoff, fallback.
             "desk" => 120,
             "axum_service" => 80,
-            // Four strategies and one of its own, and a drawing.
-            "strategies" => 80,
+            // A tree with some of everything, and a drawing.
+            "tree" | "strategies" => 80,
             _ => 60,
         };
 
@@ -169,6 +187,7 @@ fn every_example_is_short_and_says_how_to_run_it() {
         "desk",
         "strategies",
         "supervised_worker",
+        "tree",
     ];
     assert_eq!(names, tested, "an example without a test of its output, or the other way round");
 }

@@ -21,3 +21,6 @@ mod storm;
 mod strategies;
 #[expect(dead_code, reason = "shared with `tests/otp`, which uses the rest")]
 mod support;
+mod tree;
+mod tree_mail;
+mod tree_text;

@@ -34,6 +34,14 @@ impl Directory {
         below.map(|(_, place)| place.clone()).collect()
     }
 
+    /// The first places with paths behind `after`, and before `before` if that is given; at most `most`.
+    pub(crate) fn page(&self, after: &str, before: Option<&str>, most: usize) -> Vec<Place> {
+        let places = lock(&self.places);
+        let before = before.map_or(Bound::Unbounded, Bound::Excluded);
+        let page = places.range::<str, _>((Bound::Excluded(after), before)).take(most);
+        page.map(|(_, place)| place.clone()).collect()
+    }
+
     pub(crate) fn all(&self) -> Vec<Place> {
         lock(&self.places).values().cloned().collect()
     }

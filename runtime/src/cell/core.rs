@@ -1,7 +1,7 @@
 //! The cell: an agent's lasting identity. Path, life and statistics stay; incarnations come and go.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::Notify;
@@ -9,8 +9,9 @@ use tokio::time::Instant;
 
 use crate::actor::{ExitPhase, ExitReason};
 use crate::address::{ActorPath, Epoch, Waits};
+use crate::cell::look::Exit;
 use crate::cell::ractor_bridge::Task;
-use crate::cell::{Incarnation, LaunchError, LifeEvent, LifeState, Whereabouts};
+use crate::cell::{Incarnation, LaunchError, LifeEvent, LifeState, PastExit, Whereabouts};
 use crate::events::RuntimeEvent;
 use crate::mailbox::DeadLetterReason;
 use crate::mailbox::lanes::{ControlLane, Raised};
@@ -21,6 +22,9 @@ use crate::world::World;
 
 /// How many exits a cell remembers for those who watch its incarnations.
 const EXITS_KEPT: usize = 16;
+
+/// How many of them one look shows.
+const EXITS_SHOWN: usize = 3;
 
 /// The part of a cell that knows nothing of the actor's type.
 pub(crate) struct CellCore {
@@ -33,6 +37,10 @@ pub(crate) struct CellCore {
     /// Whom the handler that runs here waits for.
     pub(crate) waits: Waits,
     pub(crate) is_durable: bool,
+    /// Left here by the floors above.
+    pub(crate) mark: [AtomicU64; 2],
+    /// Lives whose end was recorded by somebody else and whose task goes on.
+    pub(crate) blocked_lives: AtomicU32,
     /// The incarnation whose sends, replies and timers count; 0 is nobody's.
     current: AtomicU64,
     epoch: AtomicU64,
@@ -46,7 +54,7 @@ struct Life {
     control: Arc<ControlLane>,
     occupant: Option<Incarnation>,
     started: Option<Incarnation>,
-    exits: VecDeque<(Incarnation, Epoch, ExitReason)>,
+    exits: VecDeque<Exit>,
     task: Option<Task>,
     /// The last incarnation that fell over a message it had fallen over before.
     repeated: Option<Incarnation>,
@@ -71,6 +79,8 @@ impl CellCore {
             world,
             waits: Waits::default(),
             is_durable,
+            mark: Default::default(),
+            blocked_lives: AtomicU32::new(0),
             current: AtomicU64::new(0),
             epoch: AtomicU64::new(0),
             launches: AtomicU64::new(0),
@@ -136,11 +146,18 @@ impl CellCore {
     }
 
     pub(crate) fn last_exit(&self) -> Option<ExitReason> {
-        lock(&self.life).exits.back().map(|(_, _, reason)| reason.clone())
+        lock(&self.life).exits.back().map(|exit| exit.reason.clone())
+    }
+
+    /// Where it is in its life, and how the last lives ended, the newest last.
+    pub(crate) fn look(&self) -> (LifeState, Vec<PastExit>) {
+        let life = lock(&self.life);
+        let beyond = life.exits.len().saturating_sub(EXITS_SHOWN);
+        (life.state, life.exits.iter().skip(beyond).map(PastExit::from).collect())
     }
 
     pub(crate) fn exit_of(&self, incarnation: Incarnation) -> Option<ExitReason> {
-        lock(&self.life).exits.iter().find(|(who, ..)| *who == incarnation).map(|(_, _, why)| why.clone())
+        known_exit(&lock(&self.life), incarnation)
     }
 
     /// `incarnation` falls over a message that it, or one before it, has fallen over.
@@ -192,7 +209,9 @@ impl CellCore {
 
     /// The exits after `seen`, oldest first.
     pub(crate) fn exits_after(&self, seen: Incarnation) -> Vec<(Incarnation, Epoch, ExitReason)> {
-        lock(&self.life).exits.iter().filter(|(who, ..)| *who > seen).cloned().collect()
+        let life = lock(&self.life);
+        let news = life.exits.iter().filter(|exit| exit.incarnation > seen);
+        news.map(|exit| (exit.incarnation, exit.epoch, exit.reason.clone())).collect()
     }
 
     /// Begins a new life: a fresh control lane, the next epoch, a new number.
@@ -250,7 +269,8 @@ impl CellCore {
             life.exits.pop_front();
         }
         let epoch = self.epoch();
-        life.exits.push_back((incarnation, epoch, reason.clone()));
+        let at_ms = self.world.clock.elapsed_ms();
+        life.exits.push_back(Exit { incarnation, epoch, at_ms, reason: reason.clone() });
         // Fenced from here on: a task that still runs is refused wherever it knocks.
         self.current.store(0, Ordering::Release);
         self.world.publish(RuntimeEvent::Ended { path: self.path.clone(), epoch, reason: reason.clone() });
@@ -264,6 +284,11 @@ impl CellCore {
         }
         self.metrics.exit(&self.world.telemetry, reason.label());
         true
+    }
+
+    /// A task came to its end after somebody else had recorded one for it.
+    pub(crate) fn has_come_back(&self) {
+        self.blocked_lives.fetch_sub(1, Ordering::Relaxed);
     }
 
     pub(crate) fn closed(&self) {
@@ -340,7 +365,7 @@ impl CellCore {
 
     pub(crate) async fn wait_closed(&self) -> Option<ExitReason> {
         self.wait_for(|life| {
-            (life.state == LifeState::Closed).then(|| life.exits.back().map(|(_, _, reason)| reason.clone()))
+            (life.state == LifeState::Closed).then(|| life.exits.back().map(|exit| exit.reason.clone()))
         })
         .await
     }
@@ -348,7 +373,7 @@ impl CellCore {
     /// Waits until there is an exit after `seen`, or the place is closed.
     pub(crate) async fn wait_exit_after(&self, seen: Incarnation) {
         self.wait_for(|life| {
-            let news = life.exits.back().is_some_and(|(who, ..)| *who > seen);
+            let news = life.exits.back().is_some_and(|exit| exit.incarnation > seen);
             (news || life.state == LifeState::Closed).then_some(())
         })
         .await;
@@ -364,7 +389,10 @@ fn ended_in(life: &Life, incarnation: Incarnation) -> Option<ExitReason> {
     if life.occupant == Some(incarnation) {
         return None;
     }
-    let known = life.exits.iter().find(|(who, ..)| *who == incarnation).map(|(_, _, why)| why.clone());
     // Forgotten, because many lives came after it.
-    Some(known.unwrap_or(ExitReason::Killed { phase: ExitPhase::Idle }))
+    Some(known_exit(life, incarnation).unwrap_or(ExitReason::Killed { phase: ExitPhase::Idle }))
+}
+
+fn known_exit(life: &Life, incarnation: Incarnation) -> Option<ExitReason> {
+    life.exits.iter().find(|exit| exit.incarnation == incarnation).map(|exit| exit.reason.clone())
 }

@@ -59,8 +59,8 @@ impl<A: Actor> Life<A> {
     }
 
     fn finish(&mut self, reason: ExitReason) {
-        if !std::mem::replace(&mut self.done, true) {
-            self.cell.end(self.incarnation, reason);
+        if !std::mem::replace(&mut self.done, true) && !self.cell.end(self.incarnation, reason) {
+            self.cell.core.has_come_back();
         }
     }
 
@@ -418,6 +418,7 @@ impl<A: Actor> Life<A> {
         mut work: Pin<&mut F>,
         limit: Raised,
     ) -> impl Future<Output = Option<F::Output>> {
+        let mut has_waited = false;
         poll_fn(move |context| {
             let polled = {
                 let _scope = running.enter();
@@ -427,6 +428,9 @@ impl<A: Actor> Life<A> {
                 return Poll::Ready(Some(output));
             }
             self.control.register(context.waker());
+            if !std::mem::replace(&mut has_waited, true) {
+                self.cell.mailbox.hand_waits(self.incarnation.0);
+            }
             self.cell.mailbox.reader_waits();
             if self.control.raised() >= limit && !self.control.is_shielded() {
                 return Poll::Ready(None);

@@ -3,6 +3,7 @@
 mod core;
 mod incarnation;
 mod lifecycle;
+mod look;
 mod overseer;
 pub(crate) mod place;
 mod ractor_bridge;
@@ -11,6 +12,7 @@ mod watch;
 
 pub(crate) use core::CellCore;
 pub use lifecycle::{LifeEvent, LifeState};
+pub use look::{PastExit, Shown};
 pub use overseer::{Flow, Overseer, OverseerContext, OverseerRef};
 pub(crate) use place::Seat;
 pub use place::{

@@ -13,9 +13,10 @@ use crate::actor::{ExitPhase, ExitReason};
 use crate::address::ActorPath;
 use crate::cell::place::BoxFuture;
 use crate::cell::ractor_bridge::{Knock, launch_shell};
-use crate::cell::{CellCore, ChildExit, InHand, Incarnation, LaunchError, Link, Place, PlaceSpec, Seat};
+use crate::cell::{CellCore, ChildExit, Incarnation, LaunchError, Link, Place, PlaceSpec, Seat, Shown};
 use crate::mailbox::StopToken;
 use crate::mailbox::lanes::{ControlLane, Raised};
+use crate::mailbox::queue::Glance;
 use crate::runtime::{Runtime, SpawnError};
 use crate::sync::{lock, panic_text};
 
@@ -52,6 +53,12 @@ pub trait Overseer: Send + Sized + 'static {
 
     /// Brings everything down in order, and returns the reason to end with.
     fn on_stop(&mut self, cx: &OverseerContext) -> impl Future<Output = ExitReason> + Send;
+
+    /// What it lets others see without asking it: read by [`Place::shown`]. Taken once, when a life is made; what changes
+    /// is changed in it. Default: nothing.
+    fn shows(&self) -> Option<Shown> {
+        None
+    }
 }
 
 /// What an overseer can reach.
@@ -102,6 +109,8 @@ pub(crate) struct OverseerCell<O: Overseer> {
     /// Makes the overseer of the next life.
     build: Mutex<Build<O>>,
     knock: Mutex<Option<Knock<O::Message>>>,
+    /// What the newest life shows.
+    shown: Mutex<Option<Shown>>,
     /// Whether it is the root of its runtime, which has no place in the directory.
     is_root: bool,
 }
@@ -138,8 +147,11 @@ impl<O: Overseer> Seat for OverseerCell<O> {
     fn move_waiting(&self, _to: &[Place]) -> usize {
         0
     }
-    fn in_hand(&self) -> Option<InHand> {
-        None
+    fn glance(&self) -> Glance {
+        Glance::default()
+    }
+    fn shown(&self) -> Option<Shown> {
+        lock(&self.shown).clone()
     }
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
         self
@@ -164,6 +176,7 @@ impl<O: Overseer> ShellLife<O> {
     ) -> Self {
         let build = lock(&cell.build).clone();
         let overseer = build();
+        *lock(&cell.shown) = overseer.shows();
         ShellLife { cell, overseer, incarnation, control, context: None, done: false }
     }
 
@@ -219,8 +232,8 @@ impl<O: Overseer> ShellLife<O> {
     }
 
     pub(crate) fn finish(&mut self, reason: ExitReason) {
-        if !std::mem::replace(&mut self.done, true) {
-            self.cell.end(self.incarnation, reason);
+        if !std::mem::replace(&mut self.done, true) && !self.cell.end(self.incarnation, reason) {
+            self.cell.core.has_come_back();
         }
     }
 }
@@ -351,7 +364,8 @@ impl<O: Overseer> OverseerRef<O> {
         build: impl Fn() -> O + Send + Sync + 'static,
     ) -> OverseerCell<O> {
         let core = CellCore::new(world.clone(), path, crate::message::short_type_name::<O>(), false);
-        OverseerCell { core, build: Mutex::new(Arc::new(build)), knock: Mutex::new(None), is_root }
+        let (build, knock, shown) = (Mutex::new(Arc::new(build) as _), Mutex::default(), Mutex::default());
+        OverseerCell { core, build, knock, shown, is_root }
     }
 
     /// Launches the root of a runtime: linked under nobody, not in the directory.

@@ -5,13 +5,15 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::actor::{ExitPhase, ExitReason};
 use crate::address::{ActorPath, Epoch};
-use crate::cell::{CellCore, LifeState};
+use crate::cell::{CellCore, LifeState, PastExit, Shown};
 use crate::events::RuntimeEvent;
 use crate::mailbox::lanes::Raised;
+use crate::mailbox::queue::Glance;
 use crate::message::MessageId;
 use crate::runtime::{Runtime, SpawnError};
 
@@ -60,6 +62,12 @@ pub struct InHand {
     pub id: MessageId,
     /// How often a handler fell over it before.
     pub tries: u32,
+    /// Since when it is in hand, counted from the start of the runtime.
+    ///
+    /// The clock is not read for each message. Once its handler has waited, this is when it first did. Before that it may
+    /// be the time at which one of the 63 messages before it was taken; and for a message that woke its actor, the time
+    /// at which the next one came, or was first looked at.
+    pub since: Duration,
 }
 
 /// What one look at an actor shows. Taken from the cell, so it never waits for the actor.
@@ -78,12 +86,20 @@ pub struct Observation {
     pub waiting: usize,
     /// The bound of `waiting`.
     pub capacity: usize,
+    /// How long the oldest of them has waited; `None` when none does. Too long by at most the time in which the 63 messages
+    /// before it came. One that woke its actor and was not taken at once counts from the one behind it, or from the first
+    /// look that finds it.
+    pub oldest_age: Option<Duration>,
     /// The message being handled.
     pub in_hand: Option<InHand>,
     /// Lives after the first.
     pub restarts: u64,
     /// How the last life ended, if one did.
     pub last_exit: Option<ExitReason>,
+    /// How the last lives ended, at most three, the newest last.
+    pub exits: Vec<PastExit>,
+    /// How many lives were fenced whose task has not come back since: each of them blocks a thread.
+    pub blocked_lives: u32,
 }
 
 /// Where a place is in its life.
@@ -129,7 +145,11 @@ pub(crate) trait Seat: Send + Sync + 'static {
     fn is_open(&self) -> bool;
     fn is_busy(&self) -> bool;
     fn move_waiting(&self, to: &[Place]) -> usize;
-    fn in_hand(&self) -> Option<InHand>;
+    fn glance(&self) -> Glance;
+    /// What it shows of itself to an upper floor, if anything.
+    fn shown(&self) -> Option<Shown> {
+        None
+    }
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
 
@@ -151,17 +171,22 @@ impl Place {
     /// A look at it, without waiting for it.
     pub fn observe(&self) -> Observation {
         let core = self.0.core();
-        let (waiting, capacity) = self.0.waiting();
+        let Glance { waiting, capacity, oldest_ms, in_hand } = self.0.glance();
+        let (state, exits) = core.look();
+        let age = |came_ms| Duration::from_millis(core.world.clock.elapsed_ms().saturating_sub(came_ms));
         Observation {
             path: core.path.clone(),
             type_name: core.type_name,
-            state: core.state(),
+            state,
             epoch: core.epoch(),
             waiting,
             capacity,
-            in_hand: self.0.in_hand(),
+            oldest_age: oldest_ms.map(age),
+            in_hand,
             restarts: core.restarts(),
-            last_exit: core.last_exit(),
+            last_exit: exits.last().map(|exit| exit.reason.clone()),
+            exits,
+            blocked_lives: core.blocked_lives.load(Ordering::Relaxed),
         }
     }
 
@@ -287,7 +312,7 @@ impl Place {
     fn fence(&self, incarnation: Incarnation) {
         let core = self.0.core();
         let (task, epoch) = (core.task_of(incarnation), core.epoch());
-        if !self.0.end(incarnation, ExitReason::Unresponsive) {
+        if !self.end_in_its_stead(incarnation, ExitReason::Unresponsive) {
             return; // it came to its end by itself meanwhile
         }
         tracing::error!(actor = %core.path, "an actor blocks its thread; it was fenced");
@@ -343,7 +368,7 @@ impl Place {
         core.world.directory.remove(&core.path, core.id);
         if let Some(incarnation) = core.bar() {
             core.raise_on(incarnation, Raised::Kill);
-            self.0.end(incarnation, ExitReason::Killed { phase: ExitPhase::Handle });
+            self.end_in_its_stead(incarnation, ExitReason::Killed { phase: ExitPhase::Handle });
         }
         self.0.close();
         core.closed();

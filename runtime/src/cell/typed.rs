@@ -8,11 +8,11 @@ use crate::actor::{Actor, Durability, ExitReason};
 use crate::address::ring;
 use crate::cell::place::BoxFuture;
 use crate::cell::watch::Watched;
-use crate::cell::{CellCore, InHand, Incarnation, LaunchError, Link, Place, Seat, ractor_bridge};
+use crate::cell::{CellCore, Incarnation, LaunchError, Link, Place, Seat, ractor_bridge};
 use crate::events::RuntimeEvent;
 use crate::mailbox::lanes::Raised;
 use crate::mailbox::quarantine::Quarantine;
-use crate::mailbox::queue::{Gate, Hand, Mailbox, Queued};
+use crate::mailbox::queue::{Gate, Glance, Hand, Mailbox, Queued};
 use crate::mailbox::{DeadLetterReason, MailboxSpec};
 use crate::message::envelope::Parcel;
 use crate::message::{Head, MessageId, NoReply};
@@ -51,13 +51,13 @@ impl<A: Actor> Cell<A> {
         durability: Option<Durability<A>>,
     ) -> Self {
         Cell {
-            core,
             args,
-            mailbox: Mailbox::new(settings.mailbox),
+            mailbox: Mailbox::new(settings.mailbox, core.world.clock),
             settings,
             durability,
             quarantine: Quarantine::default(),
             watched: Watched::default(),
+            core,
             ending: Mutex::default(),
         }
     }
@@ -310,8 +310,8 @@ impl<A: Actor> Seat for Cell<A> {
             Some(queued)
         })
     }
-    fn in_hand(&self) -> Option<InHand> {
-        self.mailbox.peek_hand().map(|(message, id, tries)| InHand { message, id, tries })
+    fn glance(&self) -> Glance {
+        self.mailbox.glance()
     }
 
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {

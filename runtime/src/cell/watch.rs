@@ -30,7 +30,10 @@ impl Watched {
         let world = place.0.core().world.clone();
         let clock = world.clock;
         world.track(async move {
-            let in_hand = || place.0.core().occupant().zip(place.0.in_hand());
+            let in_hand = || {
+                let hand = place.0.glance().in_hand?;
+                Some((place.0.core().occupant()?, hand.id, hand.tries))
+            };
             let mut seen = in_hand();
             loop {
                 // Somewhat longer than the handler's own timer, which is the better way.
@@ -38,7 +41,7 @@ impl Watched {
                 let now = in_hand();
                 if now.is_some() && now == seen && handles.load(Ordering::Acquire) {
                     is_watched.store(false, Ordering::Release);
-                    if place.0.core().occupant() == now.as_ref().map(|(incarnation, _)| *incarnation) {
+                    if place.0.core().occupant() == now.map(|(incarnation, ..)| incarnation) {
                         place.bring_down(Some(Duration::ZERO)).await;
                     }
                     return;

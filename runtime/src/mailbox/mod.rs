@@ -6,6 +6,7 @@ pub(crate) mod line;
 mod overflow;
 pub(crate) mod quarantine;
 pub(crate) mod queue;
+mod stamps;
 
 pub use dead_letters::{DeadLetter, DeadLetterReason, DeadLetters};
 pub use lanes::StopToken;

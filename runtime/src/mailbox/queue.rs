@@ -11,8 +11,12 @@ use std::ops::Deref;
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
+use crate::cell::InHand;
+use crate::clock::Clock;
 use crate::mailbox::line::{Turn, Waiter};
+use crate::mailbox::stamps::{Arrivals, InHandSince};
 use crate::mailbox::{MailboxSpec, Overflow};
 use crate::message::envelope::Parcel;
 use crate::message::reply::ErasedReply;
@@ -21,6 +25,7 @@ use crate::sync::lock;
 
 pub(crate) struct Mailbox<E> {
     spec: MailboxSpec,
+    clock: Clock,
     /// Senders in line, so that the reader need not lock to see that there are none.
     in_line: AtomicUsize,
     inbound: OwnLine<Mutex<Inbound<E>>>,
@@ -57,6 +62,7 @@ pub(crate) struct Queued<E> {
 
 struct Inbound<E> {
     items: VecDeque<Queued<E>>,
+    arrivals: Arrivals,
     reader: Option<Waker>,
     line: VecDeque<Arc<Waiter>>,
     gate: Gate,
@@ -75,6 +81,8 @@ pub(crate) enum Gate {
 
 struct Batch<E> {
     items: VecDeque<Queued<E>>,
+    arrivals: Arrivals,
+    since: InHandSince,
     /// Which incarnation may take messages.
     reader: u64,
     hand: Option<Hand<E>>,
@@ -97,6 +105,16 @@ pub(crate) enum Next<E> {
     Empty,
     /// Another incarnation reads this mailbox now.
     Fenced,
+}
+
+/// What one look shows.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Glance {
+    pub(crate) waiting: usize,
+    pub(crate) capacity: usize,
+    /// When the oldest of those waiting came, in milliseconds since the start of the runtime: see [`Arrivals`].
+    pub(crate) oldest_ms: Option<u64>,
+    pub(crate) in_hand: Option<InHand>,
 }
 
 /// What became of a push.
@@ -124,19 +142,27 @@ pub(crate) enum Room<E> {
 }
 
 impl<E: Parcel> Mailbox<E> {
-    pub(crate) fn new(spec: MailboxSpec) -> Self {
+    pub(crate) fn new(spec: MailboxSpec, clock: Clock) -> Self {
         Mailbox {
             spec: MailboxSpec { capacity: spec.capacity.max(1), ..spec },
+            clock,
             in_line: AtomicUsize::new(0),
             inbound: OwnLine(Mutex::new(Inbound {
                 items: VecDeque::new(),
+                arrivals: Arrivals::default(),
                 reader: None,
                 line: VecDeque::new(),
                 gate: Gate::Open,
                 last_id: 0,
             })),
             given: AtomicUsize::new(0),
-            batch: OwnLine(Mutex::new(Batch { items: VecDeque::new(), reader: 0, hand: None })),
+            batch: OwnLine(Mutex::new(Batch {
+                items: VecDeque::new(),
+                arrivals: Arrivals::default(),
+                since: InHandSince::default(),
+                reader: 0,
+                hand: None,
+            })),
             freed: AtomicUsize::new(0),
         }
     }
@@ -258,6 +284,10 @@ impl<E: Parcel> Mailbox<E> {
         head.id = id;
         inbound.items.push_back(Queued { head, parcel });
         let reader = inbound.reader.take();
+        // Whoever is woken takes it at once, so most asks need no look at the clock.
+        if Arrivals::is_due(id) || (inbound.arrivals.is_blank() && reader.is_none()) {
+            self.note_arrival(&mut inbound, id);
+        }
         drop(inbound);
         if let Some(reader) = reader {
             reader.wake();
@@ -265,9 +295,19 @@ impl<E: Parcel> Mailbox<E> {
         id
     }
 
+    #[cold]
+    #[inline(never)]
+    fn note_arrival(&self, inbound: &mut Inbound<E>, id: MessageId) {
+        let oldest = inbound.items.front().map_or(id, |first| first.head.id);
+        inbound.arrivals.note(id, oldest, self.clock.elapsed_ms());
+    }
+
     fn pop_oldest(&self, inbound: &mut Inbound<E>) -> Option<Queued<E>> {
         let mut batch = lock(&self.batch);
         let oldest = batch.items.pop_front().or_else(|| inbound.items.pop_front());
+        if inbound.items.is_empty() {
+            inbound.arrivals = Arrivals::default();
+        }
         if oldest.is_some() {
             add(&self.freed, 1);
         }
@@ -332,7 +372,13 @@ impl<E: Parcel> Mailbox<E> {
 
     /// Makes `reader` the one incarnation that may take messages; 0 is nobody.
     pub(crate) fn hand_to(&self, reader: u64) {
-        lock(&self.batch).reader = reader;
+        // Nobody waits for mail any more, or not yet.
+        let left = lock(&self.inbound).reader.take();
+        let mut batch = lock(&self.batch);
+        batch.reader = reader;
+        batch.since.begin();
+        drop(batch);
+        drop(left);
     }
 
     /// Lays the message in hand aside as done and takes the next one.
@@ -366,15 +412,21 @@ impl<E: Parcel> Mailbox<E> {
             return Next::Fenced;
         }
         std::mem::swap(&mut inbound.items, &mut batch.items);
+        if !batch.items.is_empty() {
+            batch.arrivals.take_over(&mut inbound.arrivals);
+        }
         drop(inbound);
         let done;
         let next = match batch.items.pop_front() {
             Some(queued) => {
+                let came_ms = batch.arrivals.first();
+                batch.since.not_before(came_ms);
                 done = self.take_in_hand(&mut batch, &queued);
                 Next::Message(queued)
             }
             None => {
                 done = batch.hand.take();
+                batch.since.rests();
                 // After a burst the queues keep their room; give it back once they are empty and large.
                 if batch.items.capacity() > 4 * 64 {
                     batch.items = VecDeque::new();
@@ -391,6 +443,7 @@ impl<E: Parcel> Mailbox<E> {
     #[inline]
     fn take_in_hand(&self, batch: &mut Batch<E>, queued: &Queued<E>) -> Option<Hand<E>> {
         add(&self.freed, 1);
+        batch.since.took(&self.clock);
         let reply = queued.parcel.reply();
         match &mut batch.hand {
             // Most messages leave nothing behind that must be dropped outside the lock: then nothing is moved.
@@ -426,6 +479,14 @@ impl<E: Parcel> Mailbox<E> {
     /// A handler waits: whoever is in line gets the places that are free.
     pub(crate) fn reader_waits(&self) {
         self.admit(1);
+    }
+
+    /// The handler of the message in hand waits for the first time.
+    pub(crate) fn hand_waits(&self, reader: u64) {
+        let mut batch = lock(&self.batch);
+        if batch.reader == reader {
+            batch.since.waits(&self.clock);
+        }
     }
 
     /// Keeps a copy of the message in hand for a further delivery.
@@ -500,6 +561,28 @@ impl<E: Parcel> Mailbox<E> {
         if batch.reader == reader { batch.hand.as_mut().and_then(|hand| hand.reply.take()) } else { None }
     }
 
+    pub(crate) fn glance(&self) -> Glance {
+        // Most mailboxes are empty: then senders are not held up.
+        let mut inbound = (self.len() > 0).then(|| lock(&self.inbound));
+        let mut batch = lock(&self.batch);
+        let Batch { items, arrivals, since, hand, .. } = &mut *batch;
+        let oldest_ms = match (items.front(), inbound.as_deref_mut()) {
+            (Some(first), _) => Some(arrivals.found(first.head.id, self.clock.elapsed_ms())),
+            (None, Some(Inbound { items, arrivals, .. })) => {
+                items.front().map(|first| arrivals.found(first.head.id, self.clock.elapsed_ms()))
+            }
+            (None, None) => None,
+        };
+        let in_hand = hand.as_ref().map(|Hand { head, .. }| InHand {
+            message: head.kind.look_up().name,
+            id: head.id,
+            tries: head.tries,
+            // What waits in the inbound queue came after this was taken.
+            since: Duration::from_millis(since.found(oldest_ms.unwrap_or_else(|| self.clock.elapsed_ms()))),
+        });
+        Glance { waiting: self.len(), capacity: self.spec.capacity, oldest_ms, in_hand }
+    }
+
     /// Takes the message in hand away from the incarnation that has it.
     pub(crate) fn take_hand(&self, reader: u64) -> Option<Hand<E>> {
         let mut batch = lock(&self.batch);
@@ -514,18 +597,11 @@ impl<E: Parcel> Mailbox<E> {
         }
     }
 
-    /// Name, number and tries of the message in hand.
-    pub(crate) fn peek_hand(&self) -> Option<(&'static str, MessageId, u32)> {
-        lock(&self.batch)
-            .hand
-            .as_ref()
-            .map(|Hand { head, .. }| (head.kind.look_up().name, head.id, head.tries))
-    }
-
     /// Puts a message back in front: nothing overtakes it. May exceed the capacity by this one.
     pub(crate) fn put_back(&self, parcel: E, head: Head) {
         let mut batch = lock(&self.batch);
         add(&self.freed, 1_usize.wrapping_neg());
+        batch.arrivals.found(head.id, self.clock.elapsed_ms());
         batch.items.push_front(Queued { head, parcel });
     }
 
@@ -558,6 +634,12 @@ impl<E: Parcel> Mailbox<E> {
             let before = batch.items.len() + inbound.items.len();
             batch.items = batch.items.drain(..).filter_map(&mut give).collect();
             inbound.items = inbound.items.drain(..).filter_map(&mut give).collect();
+            if inbound.items.is_empty() {
+                inbound.arrivals = Arrivals::default();
+            }
+            if batch.items.is_empty() {
+                batch.arrivals = Arrivals::default();
+            }
             let given = before - batch.items.len() - inbound.items.len();
             add(&self.freed, given);
             given
@@ -591,6 +673,8 @@ impl<E: Parcel> Mailbox<E> {
             let mut batch = lock(&self.batch);
             let mut left: Vec<Queued<E>> = batch.items.drain(..).collect();
             left.extend(inbound.items.drain(..));
+            // Some may be put back.
+            batch.arrivals.append(&mut inbound.arrivals);
             add(&self.freed, left.len());
             left
         };

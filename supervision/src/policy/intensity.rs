@@ -47,6 +47,8 @@ pub struct RestartHistory {
     intensity: RestartIntensity,
     /// Milliseconds, never falling, at most `max + 1` of them.
     stamps_ms: VecDeque<u64>,
+    /// All there ever were.
+    recorded: u64,
 }
 
 impl Default for RestartIntensity {
@@ -59,7 +61,7 @@ impl RestartHistory {
     /// A history without restarts.
     #[must_use]
     pub fn new(intensity: RestartIntensity) -> Self {
-        RestartHistory { intensity, stamps_ms: VecDeque::new() }
+        RestartHistory { intensity, stamps_ms: VecDeque::new(), recorded: 0 }
     }
 
     /// Counts a restart at `now_ms` and says whether it is borne.
@@ -81,6 +83,7 @@ impl RestartHistory {
             self.stamps_ms.pop_front();
         }
         self.stamps_ms.push_back(now_ms);
+        self.recorded += 1;
 
         debug_assert!(invariants::history_is_bounded(self.len(), max), "{self:?}");
         debug_assert!(self.stamps_ms.iter().is_sorted(), "{self:?}");
@@ -101,6 +104,20 @@ impl RestartHistory {
     #[must_use]
     pub fn len(&self) -> usize {
         self.stamps_ms.len()
+    }
+
+    /// How many restarts count at `now_ms`, at most one more than are borne.
+    #[must_use]
+    pub fn counted_at(&self, now_ms: u64) -> usize {
+        let within = self.intensity.within;
+        let is_past = |stamp_ms: &u64| Duration::from_millis(now_ms.saturating_sub(*stamp_ms)) > within;
+        self.stamps_ms.len() - self.stamps_ms.partition_point(is_past)
+    }
+
+    /// How many restarts there were, whether they still count or not.
+    #[must_use]
+    pub fn recorded(&self) -> u64 {
+        self.recorded
     }
 
     /// Whether there was no restart yet.
