@@ -14,7 +14,7 @@ use greenroom::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::support::{Board, Gate, Note, Probe, act, end, hold, keep, millis, runtime, secs, soon};
+use crate::support::{Board, Gate, Note, Probe, act, end, hold, keep, letters, millis, runtime, secs, soon};
 
 /// Panics when it is dropped, once, if it is armed.
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -215,4 +215,32 @@ impl Handler<Spell> for Probe {
     async fn handle(&mut self, spell: Spell, _cx: &mut Context<'_, Self>) -> Result<String, Failure> {
         Ok(spell.0.to_string())
     }
+}
+
+/// An actor that gives way after many messages in a row has done the last of them. A place that was deleted at that
+/// moment took it for cut, and buried a message that had been handled and answered.
+#[tokio::test(start_paused = true)]
+async fn a_message_that_was_handled_is_not_buried_while_its_actor_gives_way() {
+    let runtime = runtime().await;
+    let board = Board::default();
+    let probe = runtime.spawn::<Probe>("probe", board.clone()).await.unwrap();
+    let neighbour = runtime.spawn::<Probe>("neighbour", Board::default()).await.unwrap();
+    for number in 0..300 {
+        probe.try_tell(Note(number)).unwrap();
+    }
+
+    // Its turn comes when the other one gives way.
+    let place = probe.place();
+    let closes = act(move |_, _| {
+        Box::pin(async move {
+            place.close();
+            Ok(0)
+        })
+    });
+    neighbour.ask(closes).await.unwrap();
+
+    let handled = board.lines().len();
+    assert!((1..300).contains(&handled), "it was to be in the midst of them: {handled}");
+    assert_eq!(letters(&runtime).len(), 300 - handled);
+    end(runtime).await;
 }

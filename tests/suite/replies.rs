@@ -20,6 +20,21 @@ async fn an_ask_ends_at_its_deadline() {
     end(runtime).await;
 }
 
+/// Goal: an ask that was polled by one task and is awaited by another wakes the one that awaits it.
+/// Method: the first poll has a waker that wakes nobody.
+#[tokio::test(start_paused = true)]
+async fn an_ask_that_changes_its_task_is_answered_there() {
+    let runtime = runtime().await;
+    let probe = runtime.spawn::<Probe>("probe", Board::default()).await.unwrap();
+    let mut asked = Box::pin(probe.ask(Note(7)));
+
+    let mut nobody = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(asked.as_mut().poll(&mut nobody).is_pending());
+
+    assert_eq!(asked.await.unwrap(), 7);
+    end(runtime).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_default_deadline_is_that_of_the_runtime() {
     let config = greenroom::RuntimeConfig { ask_deadline: millis(70), ..Default::default() };

@@ -142,7 +142,7 @@ impl<'c, A: Actor> Context<'c, A> {
 
     /// Until when the asker waits; `None` for a tell.
     pub fn deadline(&self) -> Option<Instant> {
-        self.cell.mailbox.reply_in_hand(self.incarnation.0).and_then(|reply| reply.deadline())
+        self.cell.mailbox.reply_in_hand(self.incarnation.0).map(|reply| reply.deadline())
     }
 
     /// Whether somebody still waits for the answer to this message.

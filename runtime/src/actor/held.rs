@@ -81,7 +81,7 @@ impl<A: Actor> Held<A> {
     pub(crate) fn put(mut self, sender_is_current: bool) -> Option<MessageId> {
         let queued = self.queued.take()?;
         let (queued, reason) = if sender_is_current {
-            match self.cell.mailbox.fill(queued.head, queued.parcel) {
+            match self.cell.mailbox.fill(queued) {
                 Ok(id) => return Some(id),
                 Err((queued, _)) => (queued, DeadLetterReason::Gone),
             }

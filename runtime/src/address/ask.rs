@@ -14,7 +14,7 @@ use crate::address::ring::{WaitOn, Waiting, with_running};
 use crate::address::tell::{Put, Refusal, Ring, TellError, put, put_in_line};
 use crate::address::{ActorPath, ActorRef};
 use crate::message::envelope::Envelope;
-use crate::message::reply::{AnyReply, ReplySlot};
+use crate::message::reply::{Answer, AnyReply, ReplySlot};
 use crate::message::{Chain, Failure, Message, NoReply, message_name};
 use crate::resilience::{Breaker, BreakerOpen, CallOutcome};
 use crate::store::StoreError;
@@ -178,15 +178,26 @@ pin_project! {
 
 type InLineAsk<'a, M> = Pin<Box<dyn Future<Output = Result<(), (Refusal, Envelope<M>)>> + Send + 'a>>;
 
-/// The asker's end of the slot. Dropping it tells the other end that nobody waits any more.
+/// The asker's end of the slot. Dropping it unanswered tells the other end that nobody waits any more.
 struct Asked<R: Send + 'static> {
     slot: Arc<ReplySlot<R>>,
+    is_answered: bool,
     _waiting: Option<Waiting>,
+}
+
+impl<R: Send + 'static> Asked<R> {
+    fn poll(&mut self, context: &Context<'_>) -> Poll<Answer<R>> {
+        let answer = self.slot.poll(context.waker());
+        self.is_answered = answer.is_ready();
+        answer
+    }
 }
 
 impl<R: Send + 'static> Drop for Asked<R> {
     fn drop(&mut self) {
-        self.slot.close();
+        if !self.is_answered {
+            self.slot.close();
+        }
     }
 }
 
@@ -242,20 +253,26 @@ where
         let mut this = self.project();
         let cell = this.to.cell();
         let limit = this.limit.unwrap_or(cell.core.world.config.ask_deadline);
+        let mut just_asked = false;
         if let Some(message) = this.message.take() {
+            just_asked = true;
             let deadline = cell.core.world.clock.after(limit);
-            let (slot, port) = ReplySlot::<M::Reply>::new(deadline);
-            let mut asked = Asked { slot, _waiting: None };
+            let (slot, port) = ReplySlot::<M::Reply>::new(deadline, context.waker());
+            let asked = this.asked.insert(Asked { slot, is_answered: false, _waiting: None });
             if with_running(|running| running.is_some()) {
                 asked.slot.set_holder(Some(cell.core.clone()));
                 match Waiting::begin(WaitOn::Reply(asked.slot.clone())) {
                     Ok(waiting) => asked._waiting = waiting,
-                    Err(ring) => return Poll::Ready(Err(AskError::WaitsInRing { ring, message })),
+                    Err(ring) => {
+                        *this.asked = None;
+                        return Poll::Ready(Err(AskError::WaitsInRing { ring, message }));
+                    }
                 }
             }
             match put(cell, Envelope::asked(message, port)) {
                 Put::Done => {}
                 Put::Refused(refusal, envelope) => {
+                    *this.asked = None;
                     let error = refusal.with(cell, envelope.message);
                     return Poll::Ready(Err(AskError::NotDelivered(error)));
                 }
@@ -263,7 +280,6 @@ where
                     *this.in_line = Some(Box::pin(put_in_line(cell, envelope, Some(limit))));
                 }
             }
-            *this.asked = Some(asked);
         }
         if let Some(in_line) = this.in_line {
             match in_line.as_mut().poll(context) {
@@ -279,9 +295,11 @@ where
         let Some(asked) = this.asked else {
             panic!("an ask of {} was polled after it was ready", message_name::<M>())
         };
-        if let Poll::Ready(answer) = asked.slot.poll(context.waker()) {
+        // Just asked, the slot has this very waker: there is nothing to look for unless the answer came at once.
+        let is_sure_to_wait = just_asked && asked.slot.is_open();
+        if !is_sure_to_wait && let Poll::Ready(answer) = asked.poll(context) {
             *this.asked = None;
-            return Poll::Ready(answer.map_err(|why| AskError::from_no_reply(&cell.core.path, why)));
+            return Poll::Ready(answer.map_err(|why| AskError::from_no_reply(&cell.core.path, *why)));
         }
         if this.deadline.is_none() {
             let left = AnyReply::deadline(&*asked.slot);

@@ -188,7 +188,7 @@ where
     let Ok(mut head) = stamp::<M>() else { return Put::Refused(Refusal::Fenced, envelope) };
     head.stays = stays;
     let back = |parcel: A::Inbox| parcel.unwrap().expect("an inbox gives back what was wrapped into it");
-    match cell.mailbox.push(head, A::Inbox::wrap(envelope)) {
+    match cell.mailbox.push(Queued { head, parcel: A::Inbox::wrap(envelope) }) {
         Pushed::Done => Put::Done,
         Pushed::Shed(shed) => {
             cell.bury(shed, DeadLetterReason::Shed, NoReply::Shed);
@@ -271,7 +271,8 @@ where
         cell.mailbox.give_back();
         return Err((Refusal::Fenced, envelope));
     };
-    cell.mailbox.fill(head, A::Inbox::wrap(envelope)).map(drop).map_err(|(queued, gate)| {
+    let queued = Queued { head, parcel: A::Inbox::wrap(envelope) };
+    cell.mailbox.fill(queued).map(drop).map_err(|(queued, gate)| {
         cell.mailbox.give_back();
         let envelope = queued.parcel.unwrap().expect("an inbox gives back what was wrapped into it");
         (Refusal::Gate(gate), envelope)

@@ -12,11 +12,12 @@ use crate::actor::{Actor, Context, ExitPhase, ExitReason, Inbox};
 use crate::address::Running;
 use crate::cell::{Cell, Incarnation, Place, Seat};
 use crate::mailbox::DeadLetterReason;
-use crate::mailbox::lanes::{ControlLane, Raised};
-use crate::mailbox::queue::{Next, Queued};
-use crate::message::envelope::{Parcel, Verdict, caught};
+use crate::mailbox::batch::NoMail;
+use crate::mailbox::lanes::{ControlLane, Ear, Raised};
+use crate::mailbox::queue::Queued;
+use crate::message::envelope::{NotDone, Parcel, caught};
 use crate::message::reply::refusal;
-use crate::message::{Failure, FailureClass, Head, NoReply};
+use crate::message::{Failure, FailureClass, Head, NoReply, Verdict};
 use crate::store::{CommitError, StoreError};
 use crate::sync::{drop_quietly, give_way};
 
@@ -24,7 +25,7 @@ use crate::sync::{drop_quietly, give_way};
 pub(crate) struct Life<A: Actor> {
     cell: Arc<Cell<A>>,
     incarnation: Incarnation,
-    control: Arc<ControlLane>,
+    control: Ear,
     phase: ExitPhase,
     done: bool,
 }
@@ -40,7 +41,7 @@ enum After {
 
 impl<A: Actor> Life<A> {
     pub(crate) fn new(cell: Arc<Cell<A>>, incarnation: Incarnation, control: Arc<ControlLane>) -> Self {
-        Life { cell, incarnation, control, phase: ExitPhase::Start, done: false }
+        Life { cell, incarnation, control: Ear::new(control), phase: ExitPhase::Start, done: false }
     }
 
     pub(crate) async fn live(mut self) {
@@ -64,6 +65,11 @@ impl<A: Actor> Life<A> {
         }
     }
 
+    /// What a context borrows while the life itself serves its handler.
+    fn shared(&self) -> (Arc<Cell<A>>, Incarnation, Arc<ControlLane>) {
+        (self.cell.clone(), self.incarnation, self.control.lane().clone())
+    }
+
     fn running(&self) -> Running {
         Running::new(self.cell.core.clone(), self.incarnation)
     }
@@ -71,20 +77,20 @@ impl<A: Actor> Life<A> {
     // ---- start ----
 
     async fn start(&mut self, scope: &Scope) -> Result<(A, Option<Journal>), ExitReason> {
-        let cell = self.cell.clone();
+        let (cell, incarnation, control) = self.shared();
         let limit = cell.settings.start_within;
         let clock = cell.core.world.clock;
         let begin = async {
             let (mut actor, mut journal) = match &cell.durability {
                 Some(durability) => durability
-                    .begin(&cell, self.incarnation)
+                    .begin(&cell, incarnation)
                     .await
                     .map(|(actor, journal)| (actor, Some(journal)))?,
                 None => (A::start(&cell.args).await?, None),
             };
             let head = Head::default();
             let journal_of = journal.as_mut();
-            let mut cx = Context::new(&cell, self.incarnation, &self.control, scope, journal_of, &head);
+            let mut cx = Context::new(&cell, incarnation, &control, scope, journal_of, &head);
             actor.started(&mut cx).await?;
             cx.settle(&mut actor).await.map_err(Failure::external)?;
             drop(cx);
@@ -111,7 +117,7 @@ impl<A: Actor> Life<A> {
 
     /// How an incarnation ends that was cut by its control lane.
     fn cut(&self, phase: ExitPhase) -> ExitReason {
-        match self.control.raised() {
+        match self.control.lane().raised() {
             Raised::Kill => ExitReason::Killed { phase },
             _ => ExitReason::Shutdown,
         }
@@ -120,28 +126,26 @@ impl<A: Actor> Life<A> {
     // ---- the loop ----
 
     async fn run(&mut self, mut actor: A, mut journal: Option<Journal>, scope: &Scope) -> ExitReason {
-        let cell = self.cell.clone();
+        let (cell, incarnation, control) = self.shared();
         let mut running = self.running();
         let mut in_a_row = 0;
         let mut reason = loop {
             self.phase = ExitPhase::Idle;
-            match self.control.raised() {
-                Raised::Nothing | Raised::Drain => {}
-                Raised::Leave => break ExitReason::Normal,
-                Raised::Stop => break ExitReason::Shutdown,
-                Raised::Kill => break ExitReason::Killed { phase: ExitPhase::Idle },
+            if !control.is_quiet()
+                && let Some(reason) = end_between(control.raised())
+            {
+                break reason;
             }
-            let Queued { head, parcel } = match cell.mailbox.next(self.incarnation.0) {
-                Next::Message(queued) => queued,
-                Next::Empty if self.control.raised() == Raised::Drain => break ExitReason::Normal,
-                // Deleted or laid aside while it ran: nothing comes any more, and waiting would be no wait.
-                Next::Empty if cell.mailbox.is_shut() => break ExitReason::Shutdown,
-                Next::Empty => {
-                    self.wait_for_mail().await;
-                    in_a_row = 0;
-                    continue;
-                }
-                Next::Fenced => break ExitReason::Unresponsive,
+            let Queued { head, parcel } = match cell.mailbox.next(incarnation.0, self.control.waker()) {
+                Ok(queued) => queued,
+                Err(why) => match end_without_mail(why, control.raised()) {
+                    Some(reason) => break reason,
+                    None => {
+                        self.control.woken().await;
+                        in_a_row = 0;
+                        continue;
+                    }
+                },
             };
             self.phase = ExitPhase::Handle;
             // Of a durable actor also the last time: a stop is no try.
@@ -149,12 +153,12 @@ impl<A: Actor> Life<A> {
             if (head.tries < cell.settings.redeliveries || is_kept)
                 && let Some(again) = parcel.again()
             {
-                cell.mailbox.keep_copy(self.incarnation.0, again);
+                cell.mailbox.keep_copy(incarnation.0, again);
             }
             running.work_on(&head);
             let verdict = {
                 let journal = journal.as_mut();
-                let mut cx = Context::new(&cell, self.incarnation, &self.control, scope, journal, &head);
+                let mut cx = Context::new(&cell, incarnation, &control, scope, journal, &head);
                 match cell.settings.progress_within {
                     None => {
                         let handled = pin!(parcel.run(&mut actor, &mut cx));
@@ -170,7 +174,7 @@ impl<A: Actor> Life<A> {
                 // What the handler held back, and did not leave, goes here with its context.
             };
             match verdict {
-                Some(Verdict::Done) => cell.core.metrics.handled.increment(1),
+                Some(Ok(())) => cell.core.metrics.handled.increment(1),
                 // Boxed: what is rare must not make the loop's own future larger.
                 other => match Box::pin(self.not_done(&mut actor, &mut journal, &head, other)).await {
                     After::Next => {}
@@ -186,11 +190,12 @@ impl<A: Actor> Life<A> {
             in_a_row += 1;
             if in_a_row == MESSAGES_IN_A_ROW {
                 in_a_row = 0;
+                cell.mailbox.settled(incarnation.0); // whoever ends this life meanwhile must not take it for cut
                 give_way().await;
             }
         };
         // Nothing is in hand any more: the last message was handled.
-        drop(cell.mailbox.take_hand(self.incarnation.0));
+        drop(cell.mailbox.take_hand(incarnation.0));
         scope.abort();
         if !matches!(reason, ExitReason::Killed { .. } | ExitReason::Unresponsive) {
             let in_order = self.leave(&mut actor, &mut journal, &reason).await;
@@ -200,17 +205,6 @@ impl<A: Actor> Life<A> {
         }
         drop_quietly(actor);
         reason
-    }
-
-    async fn wait_for_mail(&self) {
-        poll_fn(|context| {
-            self.control.register(context.waker());
-            if self.control.raised() != Raised::Nothing {
-                return Poll::Ready(());
-            }
-            self.cell.mailbox.register_reader(context.waker())
-        })
-        .await;
     }
 
     /// The orderly end: the author's hook, then what a sparing snapshot policy has not stored yet. `false`: the hook
@@ -246,29 +240,30 @@ impl<A: Actor> Life<A> {
         verdict: Option<Verdict>,
     ) -> After {
         let phase = ExitPhase::Handle;
-        let Some(verdict) = verdict else { return After::End(self.cut(phase)) };
-        match verdict {
-            Verdict::Done => After::Next,
-            Verdict::Expired => {
+        let why = match verdict {
+            Some(Ok(())) => return After::Next,
+            Some(Err(why)) => *why,
+            None => return After::End(self.cut(phase)),
+        };
+        match why {
+            NotDone::Expired => {
                 self.done_with(head, DeadLetterReason::Expired);
                 After::Next
             }
-            Verdict::OutOfTime => {
+            NotDone::OutOfTime => {
                 let within = self.cell.settings.progress_within.unwrap_or_default();
                 After::End(ExitReason::NoProgress { within })
             }
-            Verdict::Panicked(text) => After::End(ExitReason::Panicked { phase, text: text.into() }),
-            Verdict::Failed(failure) if failure.class() == FailureClass::Bug => {
+            NotDone::Panicked(text) => After::End(ExitReason::Panicked { phase, text: text.into() }),
+            NotDone::Failed(failure) if failure.class() == FailureClass::Bug => {
                 After::End(ExitReason::Failed { phase, failure })
             }
-            Verdict::Failed(failure) => self.failed(actor, journal, head, failure).await,
-            Verdict::Unstored(error) => match *error {
-                // A state too large to store is the handler's doing, not the store's.
-                CommitError::Store(error) if !error.is_final() => {
-                    self.failed(actor, journal, head, Failure::exhausted(error)).await
-                }
-                error => self.unstored(head, error).await,
-            },
+            NotDone::Failed(failure) => self.failed(actor, journal, head, failure).await,
+            // A state too large to store is the handler's doing, not the store's.
+            NotDone::Unstored(CommitError::Store(error)) if !error.is_final() => {
+                self.failed(actor, journal, head, Failure::exhausted(error)).await
+            }
+            NotDone::Unstored(error) => self.unstored(head, error).await,
         }
     }
 
@@ -336,7 +331,7 @@ impl<A: Actor> Life<A> {
             cell.mailbox.return_hand(self.incarnation.0, hand);
             return false;
         };
-        cell.mailbox.put_back(again, Head { tries: head.tries + 1, ..hand.head });
+        cell.mailbox.put_back(*again, Head { tries: head.tries + 1, ..hand.head });
         let delay = world.config.external_backoff.delay(head.tries, world.random());
         tracing::debug!(actor = %cell.core.path, ?delay, "an external failure; the message keeps its place");
         let pause = pin!(world.clock.sleep(delay));
@@ -362,20 +357,20 @@ impl<A: Actor> Life<A> {
         // The state in memory is not the stored one any more, and the store is closed until the process opens it
         // anew: from here on this life only says no.
         loop {
-            match self.control.raised() {
+            match self.control.lane().raised() {
                 Raised::Nothing => {}
                 Raised::Leave => return After::End(ExitReason::Normal),
                 Raised::Drain | Raised::Stop => return After::End(ExitReason::Shutdown),
                 Raised::Kill => return After::End(ExitReason::Killed { phase: ExitPhase::Idle }),
             }
-            match cell.mailbox.next(self.incarnation.0) {
-                Next::Message(queued) => {
+            match cell.mailbox.next(self.incarnation.0, self.control.waker()) {
+                Ok(queued) => {
                     let answer = NoReply::StoreUnavailable(cause.clone());
                     cell.bury(queued, DeadLetterReason::Unstored, answer);
                 }
-                Next::Empty if cell.mailbox.is_shut() => return After::End(ExitReason::Shutdown),
-                Next::Empty => self.wait_for_mail().await,
-                Next::Fenced => return After::End(ExitReason::Unresponsive),
+                Err(NoMail::Dry) => self.control.woken().await,
+                Err(NoMail::Shut) => return After::End(ExitReason::Shutdown),
+                Err(NoMail::Fenced) => return After::End(ExitReason::Unresponsive),
             }
         }
     }
@@ -385,20 +380,21 @@ impl<A: Actor> Life<A> {
     }
 
     async fn serve_within(
-        &self,
+        &mut self,
         limit: Duration,
         running: &mut Running,
         handled: impl Future<Output = Verdict>,
     ) -> Option<Verdict> {
         let mut handled = pin!(handled);
         let mut time = pin!(self.cell.core.world.clock.sleep(limit));
+        let control = self.control.lane().clone();
         let in_time = pin!(poll_fn(|context| {
             if let Poll::Ready(verdict) = handled.as_mut().poll(context) {
                 return Poll::Ready(verdict);
             }
             // A commit under way is not the handler's time, and to cut it would leave open whether it was applied.
-            if !self.control.is_shielded() && time.as_mut().poll(context).is_ready() {
-                return Poll::Ready(Verdict::OutOfTime);
+            if !control.is_shielded() && time.as_mut().poll(context).is_ready() {
+                return Poll::Ready(Err(Box::new(NotDone::OutOfTime)));
             }
             Poll::Pending
         }));
@@ -413,7 +409,7 @@ impl<A: Actor> Life<A> {
     /// Costs nothing while the work does not wait. A handler hears a stop through its token and is cut by the kill
     /// that follows when its patience is over.
     fn serve<F: Future>(
-        &self,
+        &mut self,
         running: &mut Running,
         mut work: Pin<&mut F>,
         limit: Raised,
@@ -427,16 +423,37 @@ impl<A: Actor> Life<A> {
             if let Poll::Ready(output) = polled {
                 return Poll::Ready(Some(output));
             }
-            self.control.register(context.waker());
+            let raised = self.control.hear(context);
             if !std::mem::replace(&mut has_waited, true) {
                 self.cell.mailbox.hand_waits(self.incarnation.0);
             }
             self.cell.mailbox.reader_waits();
-            if self.control.raised() >= limit && !self.control.is_shielded() {
+            if raised >= limit && !self.control.lane().is_shielded() {
                 return Poll::Ready(None);
             }
             Poll::Pending
         })
+    }
+}
+
+/// How a life ends between two messages, by what was raised.
+fn end_between(raised: Raised) -> Option<ExitReason> {
+    match raised {
+        Raised::Nothing | Raised::Drain => None,
+        Raised::Leave => Some(ExitReason::Normal),
+        Raised::Stop => Some(ExitReason::Shutdown),
+        Raised::Kill => Some(ExitReason::Killed { phase: ExitPhase::Idle }),
+    }
+}
+
+/// How a life ends that has no next message. `None`: it waits for one.
+fn end_without_mail(why: NoMail, raised: Raised) -> Option<ExitReason> {
+    match (why, raised) {
+        (NoMail::Fenced, _) => Some(ExitReason::Unresponsive),
+        (NoMail::Dry | NoMail::Shut, Raised::Drain) => Some(ExitReason::Normal),
+        // Deleted or laid aside while it ran.
+        (NoMail::Shut, _) => Some(ExitReason::Shutdown),
+        (NoMail::Dry, _) => None,
     }
 }
 

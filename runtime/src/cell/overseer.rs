@@ -15,8 +15,8 @@ use crate::cell::place::BoxFuture;
 use crate::cell::ractor_bridge::{Knock, launch_shell};
 use crate::cell::{CellCore, ChildExit, Incarnation, LaunchError, Link, Place, PlaceSpec, Seat, Shown};
 use crate::mailbox::StopToken;
+use crate::mailbox::glance::Glance;
 use crate::mailbox::lanes::{ControlLane, Raised};
-use crate::mailbox::queue::Glance;
 use crate::runtime::{Runtime, SpawnError};
 use crate::sync::{lock, panic_text};
 

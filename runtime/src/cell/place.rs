@@ -12,8 +12,8 @@ use crate::actor::{ExitPhase, ExitReason};
 use crate::address::{ActorPath, Epoch};
 use crate::cell::{CellCore, LifeState, PastExit, Shown};
 use crate::events::RuntimeEvent;
+use crate::mailbox::glance::Glance;
 use crate::mailbox::lanes::Raised;
-use crate::mailbox::queue::Glance;
 use crate::message::MessageId;
 use crate::runtime::{Runtime, SpawnError};
 

@@ -13,6 +13,7 @@ use ractor::{ActorCell, ActorId, ActorProcessingErr, ActorRef as RactorRef, Supe
 use crate::actor::Actor;
 use crate::cell::incarnation::Life;
 use crate::cell::overseer::{OverseerCell, Post, ShellLife};
+use crate::cell::place::BoxFuture;
 use crate::cell::{Cell, ChildExit, Flow, Incarnation, LaunchError, Overseer, Seat};
 use crate::mailbox::lanes::Raised;
 
@@ -83,8 +84,10 @@ impl<A: Actor> ractor::Actor for Worker<A> {
         life: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
         if let Some(life) = life.take() {
-            // Boxed once a life: ractor would hold the future by value more than once.
-            Box::pin(life.live()).await;
+            // Boxed once a life: ractor would hold the future by value more than once. And without its type: ractor's
+            // loop and ours are then compiled apart, each small enough to be one piece.
+            let life: BoxFuture<'_, ()> = Box::pin(life.live());
+            life.await;
         }
         me.stop(None);
         Ok(())

@@ -10,9 +10,11 @@ use crate::cell::place::BoxFuture;
 use crate::cell::watch::Watched;
 use crate::cell::{CellCore, Incarnation, LaunchError, Link, Place, Seat, ractor_bridge};
 use crate::events::RuntimeEvent;
+use crate::mailbox::glance::Glance;
+use crate::mailbox::hand::Hand;
 use crate::mailbox::lanes::Raised;
 use crate::mailbox::quarantine::Quarantine;
-use crate::mailbox::queue::{Gate, Glance, Hand, Mailbox, Queued};
+use crate::mailbox::queue::{Gate, Mailbox, Queued};
 use crate::mailbox::{DeadLetterReason, MailboxSpec};
 use crate::message::envelope::Parcel;
 use crate::message::{Head, MessageId, NoReply};
@@ -78,7 +80,12 @@ impl<A: Actor> Cell<A> {
     }
 
     /// The dead letter of a message that was in hand, and the word to its asker. Returns what is left of it.
-    fn bury_hand(&self, hand: Hand<A::Inbox>, reason: DeadLetterReason, answer: NoReply) -> Option<A::Inbox> {
+    fn bury_hand(
+        &self,
+        hand: Hand<A::Inbox>,
+        reason: DeadLetterReason,
+        answer: NoReply,
+    ) -> Option<Box<A::Inbox>> {
         if let Some(reply) = hand.reply {
             reply.fail(answer);
         }
@@ -131,11 +138,12 @@ impl<A: Actor> Cell<A> {
             return false;
         }
         let Some((queued, cause)) = self.quarantine.take(id) else { return false };
-        let head = Head { tries: 0, has_fallen: false, ..queued.head.clone() };
-        match self.mailbox.push_if_room(head, queued.parcel) {
-            None => true,
-            Some(parcel) => {
-                self.put_into_quarantine(Queued { head: queued.head, parcel }, cause);
+        let Queued { head: before, parcel } = queued;
+        let head = Head { tries: 0, has_fallen: false, ..before.clone() };
+        match self.mailbox.take_over(Queued { head, parcel }) {
+            Ok(()) => true,
+            Err(Queued { parcel, .. }) => {
+                self.put_into_quarantine(Queued { head: before, parcel }, cause);
                 false
             }
         }
@@ -150,7 +158,7 @@ impl<A: Actor> Cell<A> {
 
     /// What becomes of the message in hand when its incarnation ends: the table of DESIGN section 3. Returns what is
     /// left to be dropped: author's code, so not before the end is recorded.
-    fn settle_hand(&self, hand: Hand<A::Inbox>, reason: &ExitReason) -> Option<A::Inbox> {
+    fn settle_hand(&self, hand: Hand<A::Inbox>, reason: &ExitReason) -> Option<Box<A::Inbox>> {
         if hand.is_done {
             return hand.again;
         }
@@ -167,12 +175,12 @@ impl<A: Actor> Cell<A> {
                 let is_stop = matches!(reason, ExitReason::Shutdown);
                 let tries = hand.head.tries + u32::from(!is_stop);
                 let has_fallen = has_failed || hand.head.has_fallen;
-                self.mailbox.put_back(again, Head { tries, has_fallen, ..hand.head });
+                self.mailbox.put_back(*again, Head { tries, has_fallen, ..hand.head });
                 None
             }
             // After a kill as well, or a message that has to be killed would come back for ever.
             Some(again) if comes_again && self.settings.quarantines => {
-                self.lay_aside(Hand { again: None, ..hand }, again, reason);
+                self.lay_aside(Hand { again: None, ..hand }, *again, reason);
                 None
             }
             again => {

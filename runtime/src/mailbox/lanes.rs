@@ -1,8 +1,9 @@
 //! The control lane of one incarnation: stop, drain and kill, heard while a handler runs.
 
+use std::future::{Future, poll_fn};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 
 use tokio::sync::Notify;
 
@@ -45,6 +46,12 @@ impl ControlLane {
         Raised::from_level(self.level.load(Ordering::Acquire))
     }
 
+    /// Whether nothing is raised.
+    #[inline]
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.level.load(Ordering::Acquire) == Raised::Nothing as u8
+    }
+
     pub(crate) fn raise(&self, what: Raised) {
         self.level.fetch_max(what as u8, Ordering::AcqRel);
         if what >= Raised::Stop
@@ -52,13 +59,14 @@ impl ControlLane {
         {
             token.fire();
         }
-        let waker = lock(&self.waker).take();
+        let waker = lock(&self.waker).clone();
         if let Some(waker) = waker {
             waker.wake();
         }
     }
 
-    /// Remembers whom to wake. Register first, then look at [`raised`](ControlLane::raised).
+    /// Remembers whom to wake, until somebody else is to be woken. Register first, then look at
+    /// [`raised`](ControlLane::raised).
     pub(crate) fn register(&self, waker: &Waker) {
         let mut slot = lock(&self.waker);
         if !slot.as_ref().is_some_and(|old| old.will_wake(waker)) {
@@ -80,6 +88,69 @@ impl ControlLane {
             signal.fire();
         }
         StopToken(signal)
+    }
+}
+
+/// The end of a lane where one task listens, and nobody else.
+///
+/// It knows the waker of its task. As a lane keeps its waker when it wakes, the waker goes there only when it is new;
+/// and whatever else shall wake the task gets it from here, outside of a poll.
+#[derive(Debug)]
+pub(crate) struct Ear {
+    lane: Arc<ControlLane>,
+    waker: Waker,
+}
+
+impl Ear {
+    pub(crate) fn new(lane: Arc<ControlLane>) -> Self {
+        Ear { lane, waker: Waker::noop().clone() }
+    }
+
+    pub(crate) fn lane(&self) -> &Arc<ControlLane> {
+        &self.lane
+    }
+
+    /// The waker that the task had when it waited last. Whoever leaves it somewhere waits with [`woken`](Ear::woken).
+    pub(crate) fn waker(&self) -> &Waker {
+        &self.waker
+    }
+
+    /// What is raised. The task that polls is woken when something is raised from here on.
+    #[inline]
+    pub(crate) fn hear(&mut self, context: &Context<'_>) -> Raised {
+        self.learn(context);
+        self.lane.raised()
+    }
+
+    /// Waits until the task is woken, by the lane or by whoever has got its waker.
+    ///
+    /// Look before, with [`waker`](Ear::waker) left where you looked; and look again afterwards: it is ready at once
+    /// when the waker that was left there is not the task's any more.
+    pub(crate) fn woken(&mut self) -> impl Future<Output = ()> {
+        let mut has_waited = false;
+        poll_fn(move |context| {
+            let is_new = self.learn(context);
+            if is_new || std::mem::replace(&mut has_waited, true) { Poll::Ready(()) } else { Poll::Pending }
+        })
+    }
+
+    /// Whether the task has another waker than before.
+    #[inline]
+    fn learn(&mut self, context: &Context<'_>) -> bool {
+        let is_new = !self.waker.will_wake(context.waker());
+        if is_new {
+            self.waker.clone_from(context.waker());
+            self.lane.register(&self.waker);
+        }
+        is_new
+    }
+}
+
+impl Drop for Ear {
+    /// The lane may outlive the task by long; its waker would keep the memory of the task.
+    fn drop(&mut self) {
+        let waker = lock(&self.lane.waker).take();
+        drop(waker);
     }
 }
 
@@ -120,6 +191,64 @@ impl StopToken {
                 return;
             }
             notified.await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::sync::atomic::AtomicUsize;
+    use std::task::Wake;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Counted(AtomicUsize);
+
+    impl Wake for Counted {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn counted() -> (Arc<Counted>, Waker) {
+        let counted = Arc::new(Counted::default());
+        (counted.clone(), counted.into())
+    }
+
+    #[test]
+    fn whoever_listens_is_woken_each_time_something_is_raised() {
+        let lane = Arc::new(ControlLane::default());
+        let mut ear = Ear::new(lane.clone());
+        let (woken, waker) = counted();
+        let mut context = Context::from_waker(&waker);
+
+        assert_eq!(ear.hear(&context), Raised::Nothing);
+        for (times, what) in
+            [Raised::Leave, Raised::Drain, Raised::Stop, Raised::Kill].into_iter().enumerate()
+        {
+            let mut waits = pin!(ear.woken());
+            assert!(waits.as_mut().poll(&mut context).is_pending());
+            lane.raise(what);
+            assert_eq!(woken.0.load(Ordering::SeqCst), times + 1);
+            assert!(waits.poll(&mut context).is_ready());
+            assert_eq!(lane.raised(), what);
+        }
+        drop(ear);
+        assert!(lock(&lane.waker).is_none(), "the lane keeps nothing of a task that is gone");
+    }
+
+    #[test]
+    fn a_task_with_a_new_waker_looks_again_before_it_waits() {
+        let mut ear = Ear::new(Arc::default());
+        let wakers = [counted().1, counted().1];
+
+        for waker in &wakers {
+            let mut context = Context::from_waker(waker);
+            assert!(pin!(ear.woken()).poll(&mut context).is_ready());
+            assert!(ear.waker().will_wake(waker));
+            assert!(pin!(ear.woken()).poll(&mut context).is_pending());
         }
     }
 }

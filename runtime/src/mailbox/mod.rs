@@ -1,6 +1,9 @@
 //! What waits: the bounded queue in front of an actor, its control lane, and what became of messages nobody took.
 
+pub(crate) mod batch;
 mod dead_letters;
+pub(crate) mod glance;
+pub(crate) mod hand;
 pub(crate) mod lanes;
 pub(crate) mod line;
 mod overflow;

@@ -108,12 +108,14 @@ pub struct Envelope<M: Message> {
     pub(crate) reply: ReplyPort<M::Reply>,
 }
 
-/// How the delivery of one message ended, without its type.
+/// How the delivery of one message ended, without its type. `Ok`: handled, committed where that applies, answered.
+#[doc(hidden)]
+pub type Verdict = Result<(), Box<NotDone>>;
+
+/// Why a message was not handled to its end.
 #[derive(Debug)]
 #[doc(hidden)]
-pub enum Verdict {
-    /// Handled, committed where that applies, answered.
-    Done,
+pub enum NotDone {
     /// The asker gave up before the handler ran.
     Expired,
     /// The handler returned a failure.
@@ -123,7 +125,7 @@ pub enum Verdict {
     /// The handler was not done within the progress deadline.
     OutOfTime,
     /// The handler was done but its state could not be stored: nothing happened.
-    Unstored(Box<CommitError>),
+    Unstored(CommitError),
 }
 
 /// What the mailbox needs to know of the thing it holds. Implemented by inboxes.
@@ -168,19 +170,19 @@ impl<M: Message> Envelope<M> {
     pub async fn run<A: Handler<M>>(self, actor: &mut A, cx: &mut Context<'_, A>) -> Verdict {
         let Envelope { message, reply } = self;
         if !reply.is_nobody() && !reply.is_open() {
-            return Verdict::Expired;
+            return Err(Box::new(NotDone::Expired));
         }
         let value = match caught(pin!(actor.handle(message, cx))).await {
             Ok(Ok(value)) => Some(value),
             Ok(Err(failure)) if failure.is_answered_elsewhere() => None,
-            Ok(Err(failure)) => return Verdict::Failed(failure),
-            Err(panic) => return Verdict::Panicked(panic),
+            Ok(Err(failure)) => return Err(Box::new(NotDone::Failed(failure))),
+            Err(panic) => return Err(Box::new(NotDone::Panicked(panic))),
         };
         // Output gate: nothing the handler did is seen by anybody before the state that explains it is stored.
         if cx.has_to_settle()
             && let Err(error) = cx.settle(actor).await
         {
-            return Verdict::Unstored(Box::new(error));
+            return Err(Box::new(NotDone::Unstored(error)));
         }
         if let Some(value) = value
             && !reply.is_nobody()
@@ -188,7 +190,7 @@ impl<M: Message> Envelope<M> {
             // Nobody may be waiting any more: then the value is dropped, as the asker was told in `ask`.
             drop_quietly(reply.send(value));
         }
-        Verdict::Done
+        Ok(())
     }
 }
 

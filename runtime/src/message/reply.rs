@@ -6,7 +6,7 @@
 use std::any::Any;
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Poll, Waker};
 
 use tokio::time::Instant;
@@ -50,15 +50,21 @@ pub enum NoReply {
     StoreUnavailable(#[source] StoreError),
 }
 
+pub(crate) type Answer<R> = Result<R, Box<NoReply>>;
+
 enum State<R> {
-    Waiting(Option<Waker>),
-    Answered(Result<R, NoReply>),
+    /// The asker waits, and is woken with this.
+    Waiting(Waker),
+    /// The failure is boxed, so that a slot is no larger than what is mostly in it.
+    Answered(Answer<R>),
     /// The asker took the answer or gave up.
     Closed,
 }
 
 pub(crate) struct ReplySlot<R> {
     state: Mutex<State<R>>,
+    /// Whether `state` is [`State::Waiting`]: written under its lock, read without.
+    is_open: AtomicBool,
     /// Where the message is now; only kept for asks made inside a handler, to find rings of waits.
     holder: Mutex<Option<Arc<CellCore>>>,
     ports: AtomicUsize,
@@ -82,60 +88,50 @@ pub(crate) trait AnyReply: Send + Sync {
 
 /// The asker of a message, whatever it asked for: a port without its type.
 #[doc(hidden)]
-pub struct ErasedReply(Option<Arc<dyn AnyReply>>);
+pub struct ErasedReply(Arc<dyn AnyReply>);
 
 impl ErasedReply {
     pub(crate) fn fail(&self, why: NoReply) {
-        if let Some(slot) = &self.0 {
-            slot.fail(why);
-        }
+        self.0.fail(why);
     }
     pub(crate) fn is_open(&self) -> bool {
-        self.0.as_ref().is_some_and(|slot| slot.is_open())
+        self.0.is_open()
     }
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.0.as_ref().map(|slot| slot.deadline())
+    pub(crate) fn deadline(&self) -> Instant {
+        self.0.deadline()
     }
     pub(crate) fn set_holder(&self, holder: Option<Arc<CellCore>>) {
-        if let Some(slot) = &self.0 {
-            slot.set_holder(holder);
-        }
+        self.0.set_holder(holder);
     }
-    /// The typed port again; nobody's, if the type is another.
-    pub(crate) fn typed<R: Send + 'static>(mut self) -> ReplyPort<R> {
-        let Some(slot) = self.0.take() else { return ReplyPort::nobody() };
-        match slot.clone().into_any().downcast::<ReplySlot<R>>() {
-            Ok(slot) => ReplyPort { slot: Some(slot) },
-            Err(_) => {
-                // The handler gave the port away as something it is not: the asker hears so at once.
-                slot.release();
-                ReplyPort::nobody()
-            }
+    /// The typed port again; nobody's, if the type is another: then the asker hears at once that nobody answers.
+    pub(crate) fn typed<R: Send + 'static>(self) -> ReplyPort<R> {
+        let slot = self.0.clone().into_any().downcast::<ReplySlot<R>>().ok();
+        if let Some(slot) = &slot {
+            slot.retain();
         }
+        ReplyPort { slot }
     }
 }
 
 impl Clone for ErasedReply {
     fn clone(&self) -> Self {
-        if let Some(slot) = &self.0 {
-            slot.retain();
-        }
+        self.0.retain();
         ErasedReply(self.0.clone())
     }
 }
 
 impl Drop for ErasedReply {
     fn drop(&mut self) {
-        if let Some(slot) = &self.0 {
-            slot.release();
-        }
+        self.0.release();
     }
 }
 
 impl<R: Send + 'static> ReplySlot<R> {
-    pub(crate) fn new(deadline: Instant) -> (Arc<Self>, ReplyPort<R>) {
+    /// A slot whose asker is woken with `waker`.
+    pub(crate) fn new(deadline: Instant, waker: &Waker) -> (Arc<Self>, ReplyPort<R>) {
         let slot = Arc::new(ReplySlot {
-            state: Mutex::new(State::Waiting(None)),
+            state: Mutex::new(State::Waiting(waker.clone())),
+            is_open: AtomicBool::new(true),
             holder: Mutex::new(None),
             ports: AtomicUsize::new(1),
             deadline,
@@ -143,28 +139,29 @@ impl<R: Send + 'static> ReplySlot<R> {
         (slot.clone(), ReplyPort { slot: Some(slot) })
     }
 
-    fn answer(&self, answer: Result<R, NoReply>) -> Result<(), Result<R, NoReply>> {
+    #[inline(always)]
+    fn answer(&self, answer: Answer<R>) -> Result<(), Answer<R>> {
         let mut state = lock(&self.state);
-        match &mut *state {
-            State::Waiting(waker) => {
-                let waker = waker.take();
-                *state = State::Answered(answer);
-                drop(state);
-                if let Some(waker) = waker {
-                    waker.wake();
-                }
-                Ok(())
-            }
-            State::Answered(_) | State::Closed => Err(answer),
+        if !matches!(*state, State::Waiting(_)) {
+            return Err(answer); // somebody was faster
         }
+        let before = std::mem::replace(&mut *state, State::Answered(answer));
+        self.is_open.store(false, Ordering::Release);
+        drop(state);
+        if let State::Waiting(asker) = before {
+            asker.wake();
+        }
+        Ok(())
     }
 
-    pub(crate) fn poll(&self, waker: &Waker) -> Poll<Result<R, NoReply>> {
+    /// The answer, once: after that, and after [`close`](ReplySlot::close), there is none any more.
+    #[inline(always)]
+    pub(crate) fn poll(&self, waker: &Waker) -> Poll<Answer<R>> {
         let mut state = lock(&self.state);
         match &mut *state {
-            State::Waiting(slot) => {
-                if !slot.as_ref().is_some_and(|old| old.will_wake(waker)) {
-                    *slot = Some(waker.clone());
+            State::Waiting(old) => {
+                if !old.will_wake(waker) {
+                    old.clone_from(waker);
                 }
                 Poll::Pending
             }
@@ -177,18 +174,23 @@ impl<R: Send + 'static> ReplySlot<R> {
     }
 
     /// The asker goes away: a message still waiting is not handled for nobody.
+    #[cold]
     pub(crate) fn close(&self) {
-        let old = std::mem::replace(&mut *lock(&self.state), State::Closed);
+        let old = {
+            let mut state = lock(&self.state);
+            self.is_open.store(false, Ordering::Release);
+            std::mem::replace(&mut *state, State::Closed)
+        };
         drop(old); // outside the lock: dropping the answer may run user code
     }
 }
 
 impl<R: Send + 'static> AnyReply for ReplySlot<R> {
     fn fail(&self, why: NoReply) {
-        drop(self.answer(Err(why)));
+        drop(self.answer(Err(Box::new(why))));
     }
     fn is_open(&self) -> bool {
-        matches!(*lock(&self.state), State::Waiting(_))
+        self.is_open.load(Ordering::Acquire)
     }
     fn deadline(&self) -> Instant {
         self.deadline
@@ -273,7 +275,7 @@ impl<R: Send + 'static> ReplyPort<R> {
     pub(crate) fn erased(&self) -> Option<ErasedReply> {
         let slot = self.slot.clone()?;
         slot.retain();
-        Some(ErasedReply(Some(slot)))
+        Some(ErasedReply(slot))
     }
 }
 
