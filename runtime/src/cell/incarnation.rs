@@ -76,20 +76,20 @@ impl<A: Actor> Life<A> {
 
     // ---- start ----
 
-    async fn start(&mut self, scope: &Scope) -> Result<(A, Option<Journal>), ExitReason> {
+    async fn start(&mut self, scope: &Scope) -> Result<(A, Option<Box<Journal>>), ExitReason> {
         let (cell, incarnation, control) = self.shared();
         let limit = cell.settings.start_within;
         let clock = cell.core.world.clock;
         let begin = async {
             let (mut actor, mut journal) = match &cell.durability {
-                Some(durability) => durability
-                    .begin(&cell, incarnation)
+                // Boxed, here and at the end: what only durable actors do must not make the life of others larger.
+                Some(durability) => Box::pin(durability.begin(&cell, incarnation))
                     .await
-                    .map(|(actor, journal)| (actor, Some(journal)))?,
+                    .map(|(actor, journal)| (actor, Some(Box::new(journal))))?,
                 None => (A::start(&cell.args).await?, None),
             };
             let head = Head::default();
-            let journal_of = journal.as_mut();
+            let journal_of = journal.as_deref_mut();
             let mut cx = Context::new(&cell, incarnation, &control, scope, journal_of, &head);
             actor.started(&mut cx).await?;
             cx.settle(&mut actor).await.map_err(Failure::external)?;
@@ -125,7 +125,7 @@ impl<A: Actor> Life<A> {
 
     // ---- the loop ----
 
-    async fn run(&mut self, mut actor: A, mut journal: Option<Journal>, scope: &Scope) -> ExitReason {
+    async fn run(&mut self, mut actor: A, mut journal: Option<Box<Journal>>, scope: &Scope) -> ExitReason {
         let (cell, incarnation, control) = self.shared();
         let mut running = self.running();
         let mut in_a_row = 0;
@@ -157,7 +157,7 @@ impl<A: Actor> Life<A> {
             }
             running.work_on(&head);
             let verdict = {
-                let journal = journal.as_mut();
+                let journal = journal.as_deref_mut();
                 let mut cx = Context::new(&cell, incarnation, &control, scope, journal, &head);
                 match cell.settings.progress_within {
                     None => {
@@ -209,7 +209,12 @@ impl<A: Actor> Life<A> {
 
     /// The orderly end: the author's hook, then what a sparing snapshot policy has not stored yet. `false`: the hook
     /// was cut by a kill.
-    async fn leave(&mut self, actor: &mut A, journal: &mut Option<Journal>, reason: &ExitReason) -> bool {
+    async fn leave(
+        &mut self,
+        actor: &mut A,
+        journal: &mut Option<Box<Journal>>,
+        reason: &ExitReason,
+    ) -> bool {
         self.phase = ExitPhase::Stop;
         let ended = {
             let hook = pin!(actor.stopping(reason));
@@ -222,7 +227,7 @@ impl<A: Actor> Life<A> {
         }
         if ended.is_some()
             && let (Some(durability), Some(journal)) = (&self.cell.durability, journal)
-            && let Err(error) = durability.flush(&self.cell, actor, journal).await
+            && let Err(error) = Box::pin(durability.flush(&self.cell, actor, journal)).await
         {
             tracing::error!(actor = %self.cell.core.path, %error, "the last snapshot could not be stored");
         }
@@ -235,7 +240,7 @@ impl<A: Actor> Life<A> {
     async fn not_done(
         &mut self,
         actor: &mut A,
-        journal: &mut Option<Journal>,
+        journal: &mut Option<Box<Journal>>,
         head: &Head,
         verdict: Option<Verdict>,
     ) -> After {
@@ -271,7 +276,7 @@ impl<A: Actor> Life<A> {
     async fn failed(
         &mut self,
         actor: &mut A,
-        journal: &mut Option<Journal>,
+        journal: &mut Option<Box<Journal>>,
         head: &Head,
         failure: Failure,
     ) -> After {
