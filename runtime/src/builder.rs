@@ -99,6 +99,7 @@ impl Builder {
             late: Mutex::default(),
             moving: Mutex::default(),
             root: Mutex::default(),
+            ending: tokio::sync::Mutex::default(),
             config: self.config,
         });
         // The root is not in the directory; its path only shows in logs.

@@ -11,12 +11,12 @@ use crate::actor::{Actor, ActorSpec, ExitReason};
 use crate::address::directory::typed;
 use crate::address::{ActorPath, ActorRef, Address, PathError, ResolveError};
 use crate::builder::Builder;
-use crate::cell::{Incarnation, LaunchError, Place, PlaceSpec};
+use crate::cell::{Incarnation, LaunchError, OverseerRef, Place, PlaceSpec};
 use crate::clock::Clock;
 use crate::events::RuntimeEvent;
 use crate::mailbox::{DeadLetters, Overflow};
 use crate::resilience::{Breaker, BreakerSpec};
-use crate::root::RootMessage;
+use crate::root::{Root, RootMessage};
 use crate::sync::lock;
 use crate::world::World;
 
@@ -111,6 +111,10 @@ impl Drop for Owner {
     fn drop(&mut self) {
         if let Some(root) = lock(&self.0.root).take() {
             root.place().kill();
+        }
+        // A shutdown that was dropped half-way: its root knows what to do.
+        if let Ok(mut ending) = self.0.ending.try_lock() {
+            drop(ending.take());
         }
         for place in self.0.directory.all().into_iter().rev() {
             place.close();
@@ -360,27 +364,25 @@ impl Runtime {
     /// kill grace (1 s) for each that blocks its thread, and up to `deadline` (at least 1 s) for the store's last commit.
     ///
     /// Never hangs: whoever does not end in time is killed, whoever does not hear that is fenced, and both are named.
-    /// Called again, or after everything has ended, it reports nobody.
+    /// Called again meanwhile, it waits for the first call; after everything has ended, it reports nobody.
     ///
     /// # Cancel safety
     ///
-    /// Dropped early, the actors still go down; the store is closed by a second call, or with the last handle.
+    /// Dropped early, the actors still go down in order; the store is closed by a second call, which waits for that
+    /// within its own `deadline`, or with the last handle.
     pub async fn shutdown(&self, deadline: Duration) -> ShutdownReport {
+        let mut ending = self.world.ending.lock().await;
         let mut late = Vec::new();
-        // Whoever takes the root reports; a second call only waits for the store.
-        let root = lock(&self.world.root).take();
-        if let Some(root) = root {
-            // Those that were killed or fenced before are no news.
-            *lock(&self.world.late) = Some(Vec::new());
-            let (answer, stopped) = oneshot::channel();
-            let (begun, hears) = oneshot::channel();
-            let posted = root.post_unbounded(RootMessage::StopAll { within: deadline, begun, answer });
-            // The root may be next in line on a thread that a handler blocks: then it hears nothing.
-            let hears = posted.is_ok() && self.clock().within(deadline, hears).await.is_some();
-            if hears {
-                late = stopped.await.unwrap_or_default();
-                root.place().closed().await;
+        let begins = lock(&self.world.root).take();
+        let is_first = begins.is_some();
+        *ending = begins.or_else(|| ending.take());
+        if let Some(root) = &*ending {
+            let has_ended = if is_first {
+                self.stop_all(root, deadline, &mut late).await
             } else {
+                self.has_ended(root, deadline).await
+            };
+            if !has_ended {
                 root.place().kill();
             }
             // Nobody, unless the root itself fell or heard nothing: then its work is done here.
@@ -391,10 +393,32 @@ impl Runtime {
             }
             late.append(&mut lock(&self.world.late).take().unwrap_or_default());
         }
+        *ending = None;
         self.world.close_store(deadline.max(Duration::from_secs(1))).await;
         late.sort();
         late.dedup();
         ShutdownReport { late }
+    }
+
+    /// Has the root bring down everything below it. `false`: it heard nothing of that in time.
+    async fn stop_all(&self, root: &OverseerRef<Root>, within: Duration, late: &mut Vec<ActorPath>) -> bool {
+        // Those that were killed or fenced before are no news.
+        *lock(&self.world.late) = Some(Vec::new());
+        let (answer, stopped) = oneshot::channel();
+        let (begun, hears) = oneshot::channel();
+        let posted = root.post_unbounded(RootMessage::StopAll { within, begun, answer });
+        // The root may be next in line on a thread that a handler blocks: then it hears nothing.
+        let hears = posted.is_ok() && self.clock().within(within, hears).await.is_some();
+        if hears {
+            late.append(&mut stopped.await.unwrap_or_default());
+            root.place().closed().await;
+        }
+        hears
+    }
+
+    /// Waits for a root that was told to bring everything down by a call that nobody waits for any more.
+    async fn has_ended(&self, root: &OverseerRef<Root>, deadline: Duration) -> bool {
+        self.clock().within(deadline, root.place().closed()).await.is_some()
     }
 }
 

@@ -49,6 +49,8 @@ pub(crate) struct World {
     pub(crate) moving: Mutex<()>,
     /// Taken out at the end: the root's cell holds this world.
     pub(crate) root: Mutex<Option<OverseerRef<Root>>>,
+    /// Held by the shutdown that is under way, and the root that it brings down.
+    pub(crate) ending: tokio::sync::Mutex<Option<OverseerRef<Root>>>,
 }
 
 impl World {

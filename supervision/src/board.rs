@@ -98,7 +98,8 @@ impl Mark {
             ChildState::Restarting => 1,
             ChildState::Stopped => 2,
         };
-        let due_ms = self.due.map_or(0, |due| due.as_millis() as u64 + 1);
+        const DUE_MAX_MS: u128 = (1 << 61) - 1;
+        let due_ms = self.due.map_or(0, |due| due.as_millis().min(DUE_MAX_MS) as u64 + 1);
         [self.rank, due_ms << 2 | state]
     }
 
@@ -128,6 +129,16 @@ mod tests {
             }
         }
         assert_eq!(Mark::from_words([0, 0]), None);
+    }
+
+    #[test]
+    fn a_try_that_is_due_in_the_far_future_is_borne() {
+        let mark = Mark { rank: 1, state: ChildState::Restarting, due: Some(Duration::MAX) };
+
+        let left = Mark::from_words(mark.words()).expect("a supervisor has the place");
+
+        assert_eq!(left.state, ChildState::Restarting);
+        assert!(left.due > Some(Duration::from_secs(1_000 * 365 * 86_400)));
     }
 
     #[test]

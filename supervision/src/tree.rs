@@ -21,7 +21,7 @@ use crate::tree_text::TreeText;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Tree {
-    /// When it was taken.
+    /// When it was taken: when the last of its nodes was looked at.
     pub taken_at: Duration,
     /// The uppermost nodes.
     pub roots: Vec<TreeNode>,
@@ -127,7 +127,9 @@ impl Tree {
         for place in top.cloned().into_iter().chain(below) {
             seen.add(TreeNode::of(&place, now_ms));
         }
-        Tree { taken_at: Duration::from_millis(now_ms), roots: seen.into_roots() }
+        // Afterwards, so that nothing in it lies in its future.
+        let taken_at = Duration::from_millis(runtime.clock().elapsed_ms());
+        Tree { taken_at, roots: seen.into_roots() }
     }
 
     /// All nodes, parents before children, siblings in start order.

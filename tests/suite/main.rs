@@ -3,6 +3,7 @@
 mod breaker;
 mod control;
 mod durable;
+mod durable_ends;
 mod embedding;
 mod failures;
 mod fence;

@@ -341,3 +341,20 @@ fn poll_once<F: Future + Unpin>(future: &mut F) -> std::task::Poll<F::Output> {
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     std::pin::Pin::new(future).poll(&mut context)
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_sender_that_always_finds_room_lets_others_run() {
+    let runtime = runtime().await;
+    let spec = ActorSpec::<Probe>::new("probe", Board::default()).capacity(4).overflow(Overflow::DropOldest);
+    let probe = runtime.spawn_spec(spec).await.unwrap();
+    let other = tokio::spawn(async {});
+    let mut told = 0;
+
+    while !other.is_finished() && told < 10_000 {
+        probe.tell(Note(told)).await.unwrap();
+        told += 1;
+    }
+
+    assert!(told < 10_000, "nobody else had a turn on this thread");
+    end(runtime).await;
+}

@@ -84,6 +84,39 @@ async fn one_that_blocks_its_thread_is_fenced_and_named() {
     end(runtime).await;
 }
 
+/// Its own end, when its thread comes back, is not that of the one that was put in its place.
+#[tokio::test(flavor = "multi_thread", worker_threads = 5)]
+async fn a_life_that_comes_back_does_not_blind_the_watch_over_its_successor() {
+    let runtime = impatient_runtime().await;
+    let spec = ActorSpec::<Probe>::new("probe", Board::default()).progress_within(millis(100));
+    let kept = keep(&runtime, spec).await;
+    let block = |gate: &Gate| {
+        let (release, released) = mpsc::channel::<()>();
+        let gate = gate.clone();
+        let block = act(move |_, _| {
+            Box::pin(async move {
+                gate.enter();
+                let _ = released.recv();
+                Ok(0)
+            })
+        });
+        (block, release)
+    };
+    let (first, second) = (Gate::new(), Gate::new());
+    let ((blocks_first, release_first), (blocks_second, release_second)) = (block(&first), block(&second));
+    kept.actor.tell(blocks_first).await.unwrap();
+    kept.actor.tell(blocks_second).await.unwrap();
+    first.entered().await;
+    second.entered().await; // the first was fenced
+
+    drop(release_first);
+    let answer = soon(kept.actor.ask(Note(1)).within(secs(50))).await;
+
+    assert_eq!(answer.unwrap(), 1, "the second was fenced as well");
+    drop(release_second);
+    end(runtime).await;
+}
+
 /// A message that comes again after it was cut keeps its place and its tries.
 #[tokio::test(start_paused = true)]
 async fn a_message_that_may_come_again_does_after_it_was_cut() {

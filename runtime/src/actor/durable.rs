@@ -13,7 +13,7 @@ use crate::cell::{Cell, Incarnation};
 use crate::events::RuntimeEvent;
 use crate::message::Failure;
 use crate::runtime::SpawnError;
-use crate::store::{Batch, CommitError, Record, Snapshot, StoreError, StoreHandle};
+use crate::store::{Batch, CommitError, Record, SNAPSHOT_LEN_MAX, Snapshot, StoreError, StoreHandle};
 
 /// An actor whose state is kept in the store of its runtime.
 ///
@@ -249,7 +249,15 @@ impl<A: Actor> Durability<A> {
         (self.encode)(actor, &mut journal.scratch).map_err(|error| {
             let source: Arc<dyn std::error::Error + Send + Sync> = Arc::new(error);
             CommitError::Store(StoreError::Encode { actor: cell.core.path.clone(), source })
-        })
+        })?;
+        // At once, also where it is not its turn to be stored: what a failure rolls back to is always storable.
+        let len = journal.scratch.len();
+        if len > SNAPSHOT_LEN_MAX {
+            let actor = cell.core.path.clone();
+            let error = StoreError::TooLarge { actor, what: "state", len, max: SNAPSHOT_LEN_MAX };
+            return Err(CommitError::Store(error));
+        }
+        Ok(())
     }
 
     /// Stores the state now, if it changed.
@@ -265,6 +273,23 @@ impl<A: Actor> Durability<A> {
         if journal.seq > 0 && !journal.is_dirty && journal.scratch == journal.last {
             return Ok(());
         }
+        self.store_scratch(cell, journal).await
+    }
+
+    /// Stores the state of after the last message that was handled, if that has not been done.
+    pub(crate) async fn flush_last(
+        &self,
+        cell: &Arc<Cell<A>>,
+        journal: &mut Journal,
+    ) -> Result<(), CommitError> {
+        if !journal.is_dirty {
+            return Ok(());
+        }
+        journal.scratch.clone_from(&journal.last);
+        self.store_scratch(cell, journal).await
+    }
+
+    async fn store_scratch(&self, cell: &Arc<Cell<A>>, journal: &mut Journal) -> Result<(), CommitError> {
         let store = cell.core.world.store().ok_or(CommitError::Store(StoreError::Closed))?;
         let snapshot = Snapshot {
             type_name: self.name.to_owned(),

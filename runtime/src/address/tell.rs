@@ -4,8 +4,10 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
+
+use tokio::task::coop::{consume_budget, poll_proceed};
 
 use crate::actor::{Accepts, Actor, Handler};
 use crate::address::ring::{Fenced, WaitOn, Waiting, stamp, with_running};
@@ -209,6 +211,7 @@ pub(crate) async fn hold_place<A: Actor>(
     cell: &Arc<Cell<A>>,
     limit: Option<Duration>,
 ) -> Result<bool, Refusal> {
+    consume_budget().await; // a handler that only ever tells must hear a stop
     if cell.core.is_durable && !cell.core.world.store_available() {
         return Err(Refusal::StoreUnavailable);
     }
@@ -315,6 +318,11 @@ where
     type Output = Result<(), TellError<M>>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.message.is_some() {
+            // A sender that never has to wait must not keep its thread from everybody else.
+            let budget = ready!(poll_proceed(context));
+            budget.made_progress();
+        }
         if let Some(message) = self.message.take() {
             let cell = self.to.cell();
             let envelope = match put(cell, Envelope::told(message)) {

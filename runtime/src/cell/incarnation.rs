@@ -221,17 +221,21 @@ impl<A: Actor> Life<A> {
             let hook = pin!(caught(hook));
             self.serve(&mut self.running(), hook, Raised::Kill).await
         };
-        if let Some(Err(text)) = ended {
+        let Some(hooked) = ended else { return false };
+        if let Err(text) = &hooked {
             tracing::warn!(actor = %self.cell.core.path, %text, "the stopping hook panicked");
-            return true;
         }
-        if ended.is_some()
-            && let (Some(durability), Some(journal)) = (&self.cell.durability, journal)
-            && let Err(error) = Box::pin(durability.flush(&self.cell, actor, journal)).await
-        {
-            tracing::error!(actor = %self.cell.core.path, %error, "the last snapshot could not be stored");
+        if let (Some(durability), Some(journal)) = (&self.cell.durability, journal) {
+            let stored = match hooked {
+                Ok(()) => Box::pin(durability.flush(&self.cell, actor, journal)).await,
+                // What the hook has left of the state is not to be trusted.
+                Err(_) => Box::pin(durability.flush_last(&self.cell, journal)).await,
+            };
+            if let Err(error) = stored {
+                tracing::error!(actor = %self.cell.core.path, %error, "the last snapshot could not be stored");
+            }
         }
-        ended.is_some()
+        true
     }
 
     // ---- one message ----
@@ -285,6 +289,8 @@ impl<A: Actor> Life<A> {
             return After::End(ExitReason::Unresponsive); // fenced: what it thinks of the message counts no more
         }
         cell.core.metrics.failure(&cell.core.world.telemetry, failure.class());
+        let is_cut =
+            failure.class() == FailureClass::Cancelled && self.control.lane().raised() >= Raised::Stop;
         if let (Some(durability), Some(journal)) = (&cell.durability, journal) {
             // What the handler changed is thrown away with the state in memory.
             let phase = ExitPhase::Handle;
@@ -302,13 +308,19 @@ impl<A: Actor> Life<A> {
                 Some(None) => return After::End(ExitReason::StartTimedOut),
                 None => return After::End(self.cut(phase)),
             }
-            if failure.class() == FailureClass::External && self.retry(head).await {
+            let stays = match failure.class() {
+                FailureClass::External => self.retry(head).await,
+                FailureClass::Cancelled => is_cut && self.put_back(head, head.tries),
+                _ => false,
+            };
+            if stays {
                 return After::Next;
             }
         }
         let asker = cell.mailbox.reply_in_hand(self.incarnation.0).filter(|reply| reply.is_open());
+        let answer = |failure| if is_cut { NoReply::Stopped } else { refusal(failure) };
         match asker {
-            Some(asker) if failure.class() != FailureClass::Exhausted => asker.fail(refusal(failure)),
+            Some(asker) if failure.class() != FailureClass::Exhausted => asker.fail(answer(failure)),
             asker => {
                 let reason = match failure.class() {
                     FailureClass::Exhausted => DeadLetterReason::Exhausted(failure.clone()),
@@ -317,7 +329,7 @@ impl<A: Actor> Life<A> {
                 };
                 self.done_with(head, reason);
                 if let Some(asker) = asker {
-                    asker.fail(refusal(failure));
+                    asker.fail(answer(failure));
                 }
             }
         }
@@ -330,18 +342,29 @@ impl<A: Actor> Life<A> {
         if head.tries >= cell.settings.redeliveries {
             return false;
         }
-        let Some(hand) = cell.mailbox.take_hand(self.incarnation.0) else { return true };
-        let world = &cell.core.world;
-        let Some(again) = hand.again else {
-            cell.mailbox.return_hand(self.incarnation.0, hand);
+        if !self.put_back(head, head.tries + 1) {
             return false;
-        };
-        cell.mailbox.put_back(*again, Head { tries: head.tries + 1, ..hand.head });
+        }
+        let world = &cell.core.world;
         let delay = world.config.external_backoff.delay(head.tries, world.random());
         tracing::debug!(actor = %cell.core.path, ?delay, "an external failure; the message keeps its place");
         let pause = pin!(world.clock.sleep(delay));
         // A stop in the pause leaves the message in its place.
         let _paused: Option<()> = self.serve(&mut self.running(), pause, Raised::Stop).await;
+        true
+    }
+
+    /// Lays the message in hand back in front. `false`: there is no copy of it.
+    fn put_back(&self, head: &Head, tries: u32) -> bool {
+        let mailbox = &self.cell.mailbox;
+        let Some(mut hand) = mailbox.take_hand(self.incarnation.0) else { return true };
+        match hand.again.take() {
+            Some(again) => mailbox.put_back(*again, Head { tries, ..head.clone() }),
+            None => {
+                mailbox.return_hand(self.incarnation.0, hand);
+                return false;
+            }
+        }
         true
     }
 
@@ -403,9 +426,9 @@ impl<A: Actor> Life<A> {
             }
             Poll::Pending
         }));
-        self.cell.watched.handles(true);
+        self.cell.watched.handles(self.incarnation);
         let served = self.serve(running, in_time, Raised::Kill).await;
-        self.cell.watched.handles(false);
+        self.cell.watched.has_handled(self.incarnation);
         served
     }
 

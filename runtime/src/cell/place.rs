@@ -171,7 +171,7 @@ impl Place {
     /// A look at it, without waiting for it.
     pub fn observe(&self) -> Observation {
         let core = self.0.core();
-        let Glance { waiting, capacity, oldest_ms, in_hand } = self.0.glance();
+        let Glance { waiting, capacity, oldest_ms, in_hand, .. } = self.0.glance();
         let (state, exits) = core.look();
         let age = |came_ms| Duration::from_millis(core.world.clock.elapsed_ms().saturating_sub(came_ms));
         Observation {

@@ -2,23 +2,31 @@
 //! timer, but one that blocks its thread can be seen from outside alone.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::cell::Place;
+use crate::cell::{Incarnation, Place};
 use crate::sync::give_way;
 
-/// Whether somebody watches a cell already, and whether a handler runs there.
+/// Whether somebody watches a cell already, and whose handler runs there.
 #[derive(Debug, Default)]
 pub(crate) struct Watched {
     is_watched: Arc<AtomicBool>,
-    handles: Arc<AtomicBool>,
+    /// The incarnation; 0 is nobody.
+    handles: Arc<AtomicU64>,
 }
 
 impl Watched {
-    /// A handler begins, or is done: what follows it, such as a roll-back, is not its time.
-    pub(crate) fn handles(&self, begins: bool) {
-        self.handles.store(begins, Ordering::Release);
+    /// A handler begins.
+    pub(crate) fn handles(&self, incarnation: Incarnation) {
+        self.handles.store(incarnation.0, Ordering::Release);
+    }
+
+    /// A handler is done: what follows it, such as a roll-back, is not its time. Of an incarnation that was replaced
+    /// meanwhile this means nothing.
+    pub(crate) fn has_handled(&self, incarnation: Incarnation) {
+        let mine = self.handles.compare_exchange(incarnation.0, 0, Ordering::AcqRel, Ordering::Relaxed);
+        let _or_another_runs: Result<u64, u64> = mine;
     }
 
     /// Begins to watch `place`, unless somebody does. Ends when the actor has nothing in hand.
@@ -31,17 +39,23 @@ impl Watched {
         let clock = world.clock;
         world.track(async move {
             let in_hand = || {
-                let hand = place.0.glance().in_hand?;
+                // A commit under way is not the handler's time either.
+                let glance = place.0.glance();
+                let hand = glance.in_hand.filter(|_| !glance.is_settling)?;
                 Some((place.0.core().occupant()?, hand.id, hand.tries))
             };
+
             let mut seen = in_hand();
             loop {
                 // Somewhat longer than the handler's own timer, which is the better way.
-                clock.sleep(limit + limit / 8).await;
+                clock.sleep(limit.saturating_add(limit / 8)).await;
                 let now = in_hand();
-                if now.is_some() && now == seen && handles.load(Ordering::Acquire) {
+                if let Some((incarnation, ..)) = now
+                    && now == seen
+                    && handles.load(Ordering::Acquire) == incarnation.0
+                {
                     is_watched.store(false, Ordering::Release);
-                    if place.0.core().occupant() == now.map(|(incarnation, ..)| incarnation) {
+                    if place.0.core().occupant() == Some(incarnation) {
                         place.bring_down(Some(Duration::ZERO)).await;
                     }
                     return;

@@ -17,6 +17,8 @@ pub(crate) struct Glance {
     /// [`Arrivals`](crate::mailbox::stamps::Arrivals).
     pub(crate) oldest_ms: Option<u64>,
     pub(crate) in_hand: Option<InHand>,
+    /// Whether it is being committed.
+    pub(crate) is_settling: bool,
 }
 
 impl<E: Parcel> Mailbox<E> {
@@ -32,6 +34,7 @@ impl<E: Parcel> Mailbox<E> {
             }
             (None, None) => None,
         };
+        let is_settling = hand.as_ref().is_some_and(|hand| hand.settling);
         let in_hand = hand.as_ref().map(|hand| InHand {
             message: hand.head.kind.look_up().name,
             id: hand.head.id,
@@ -39,7 +42,7 @@ impl<E: Parcel> Mailbox<E> {
             // What waits in the inbound queue came after this was taken.
             since: Duration::from_millis(since.found(oldest_ms.unwrap_or_else(|| self.clock.elapsed_ms()))),
         });
-        Glance { waiting: self.len(), capacity: self.capacity(), oldest_ms, in_hand }
+        Glance { waiting: self.len(), capacity: self.capacity(), oldest_ms, in_hand, is_settling }
     }
 
     /// The handler of the message in hand waits for the first time.
