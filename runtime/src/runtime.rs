@@ -24,7 +24,7 @@ use crate::world::World;
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SpawnError {
-    /// The name is no path segment.
+    /// The name is no path segment, such as one with a `/` in it.
     #[error(transparent)]
     Path(#[from] PathError),
     /// Somebody runs there already. Choose another name, or stop it first.
@@ -173,8 +173,8 @@ impl Runtime {
         self.world.clock
     }
 
-    /// Spawns an `A` called `name` at the top of the tree and waits until it has started. Nobody restarts it: for that
-    /// put it under a supervisor.
+    /// Spawns an `A` called `name`, which is one segment of a path, at the top of the tree and waits until it has started.
+    /// Nobody restarts it: for that put it under a supervisor.
     ///
     /// # Errors
     ///
@@ -213,21 +213,14 @@ impl Runtime {
     /// As [`spawn`](Runtime::spawn).
     pub async fn plant(&self, spec: &PlaceSpec, patience: Option<Duration>) -> Result<Place, SpawnError> {
         // Nobody brings back what ended up here: its place goes, even if the root has not heard of the end yet.
-        if let Ok(path) = ActorPath::parse(spec.name())
-            && path.parent().is_none()
-            && let Some(place) = self.world.directory.get(&path)
+        let path = ActorPath::top(spec.name())?;
+        if let Some(place) = self.world.directory.get(&path)
             && !place.state().is_occupied()
             && place.0.core().last_exit().is_some()
         {
             place.close();
         }
         let root = self.world.root().ok_or(SpawnError::ShutDown)?;
-        if let Ok(path) = ActorPath::parse(spec.name())
-            && path.parent().is_some()
-            && self.world.directory.get(&path).is_some()
-        {
-            return Err(SpawnError::Taken { path }); // a supervisor's, also between two lives
-        }
         let place = spec.place(self, None)?;
         if place.state().is_occupied() {
             return Err(SpawnError::Taken { path: place.path().clone() });

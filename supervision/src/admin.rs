@@ -263,6 +263,7 @@ impl Supervising {
             Ok(place) => place,
             Err(error) => return Ok(Err(error.into())),
         };
+        spec.place.renew(&place);
         let key = self.children.add(Child::new(spec.settings, place));
         let answer = self.begin_by_request(key, cx).await;
         if let Ok(Err(AdminError::StartFailed { .. })) = answer {
@@ -332,7 +333,10 @@ impl Supervising {
             }
             found => found?,
         };
+        let mut group = None;
+        let mut name = String::new();
         if let Some(child) = self.children.get_mut(key) {
+            (group, name) = (child.group(), child.name().to_owned());
             child.bring_down(cx.runtime()).await;
         }
         self.children.occupy(key, None);
@@ -340,6 +344,9 @@ impl Supervising {
             self.lay_aside(key)
         } else {
             self.forget(key)
+        }
+        if let Some(group) = group {
+            self.leave_group(&name, &group, cx);
         }
         Ok(())
     }
@@ -370,8 +377,8 @@ impl Supervising {
 
     // ---- change ----
 
-    /// OTP's code change: the flags are replaced; running children stay, under their new specs; new specs are added,
-    /// not started; children that the new spec does not name are kept.
+    /// OTP's code change: the flags are replaced; running children stay, under their new specs, and are started as those
+    /// say from their next life on; new specs are added, not started; children that the new spec does not name are kept.
     fn change(&mut self, new: Supervisor, cx: &OverseerContext) -> Result<(), AdminError> {
         let new = Supervisor { name: self.spec.name.clone(), ..new };
         let other_kind = new.template.is_some() != self.spec.template.is_some()
@@ -392,7 +399,7 @@ impl Supervising {
                     give_back(&places);
                     return Err(AdminError::Taken { path });
                 }
-                Ok(place) => places.push((known, spec.settings, place)),
+                Ok(place) => places.push((known, spec, place)),
                 Err(error) => {
                     give_back(&places);
                     return Err(error.into());
@@ -400,7 +407,9 @@ impl Supervising {
             }
         }
         // From here on nothing fails.
-        for (known, settings, place) in places {
+        for (known, spec, place) in places {
+            spec.place.renew(&place);
+            let settings = spec.settings;
             match known.and_then(|key| self.children.get_mut(key)) {
                 Some(child) => child.settings = settings,
                 None => {
@@ -437,7 +446,7 @@ impl Supervising {
 }
 
 /// Whoever was given a new place gives it back.
-fn give_back(places: &[(Option<Key>, ChildSettings, Place)]) {
+fn give_back(places: &[(Option<Key>, &ChildSpec, Place)]) {
     places.iter().filter(|(known, ..)| known.is_none()).for_each(|(.., place)| place.close());
 }
 

@@ -23,8 +23,8 @@ pub(crate) struct Child {
     attempts: u32,
     /// When it last started, since the start of the runtime; taken when it ends. A start that fails is no run.
     runs_since: Option<Duration>,
-    /// The try it waits for.
-    ticket: Option<Ticket>,
+    /// The try it waits for, and who comes up with it.
+    ticket: Option<(Ticket, Group)>,
     /// Whether somebody watches how long it is down: a member of a pool.
     pub(crate) is_watched: bool,
 }
@@ -32,6 +32,23 @@ pub(crate) struct Child {
 /// Tells one announced try from all others, also from those that an earlier life of the supervisor announced.
 #[derive(Clone, Debug)]
 pub(crate) struct Ticket(Arc<()>);
+
+/// Those that a try is to start, in start order: by name, since a change may rearrange them.
+#[derive(Clone, Debug)]
+pub(crate) enum Group {
+    /// The child waits for its backoff. Terminated meanwhile, it holds up its siblings no longer.
+    ComesUp(Vec<String>),
+    /// Its start failed. Terminated before the next try, it leaves its siblings stopped, as in OTP.
+    StaysDown(Vec<String>),
+}
+
+impl Group {
+    pub(crate) fn names(&self) -> &[String] {
+        match self {
+            Group::ComesUp(names) | Group::StaysDown(names) => names,
+        }
+    }
+}
 
 impl Child {
     pub(crate) fn new(settings: ChildSettings, place: Place) -> Self {
@@ -66,15 +83,20 @@ impl Child {
     }
 
     /// From now on it waits for the try that comes with this ticket.
-    pub(crate) fn await_try(&mut self) -> Ticket {
+    pub(crate) fn await_try(&mut self, group: Group) -> Ticket {
         let ticket = Ticket(Arc::default());
         self.turn(ChildState::Restarting);
-        self.ticket = Some(ticket.clone());
+        self.ticket = Some((ticket.clone(), group));
         ticket
     }
 
     pub(crate) fn awaits(&self, ticket: &Ticket) -> bool {
-        self.ticket.as_ref().is_some_and(|mine| Arc::ptr_eq(&mine.0, &ticket.0))
+        self.ticket.as_ref().is_some_and(|(mine, _)| Arc::ptr_eq(&mine.0, &ticket.0))
+    }
+
+    /// Who comes up with the try it waits for.
+    pub(crate) fn group(&self) -> Option<Group> {
+        self.ticket.as_ref().map(|(_, group)| group.clone())
     }
 
     /// The try it waits for, if it does, means nothing any more.

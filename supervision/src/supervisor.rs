@@ -10,7 +10,7 @@ use greenroom_runtime::{
 
 use crate::admin::Request;
 use crate::board::Board;
-use crate::child::{Child, Ticket, classify};
+use crate::child::{Child, Group, Ticket, classify};
 use crate::child_spec::{ChildSpec, Mailbox};
 use crate::children::{Children, Key};
 use crate::policy::{
@@ -44,8 +44,8 @@ pub(crate) enum SupervisorMessage {
 }
 
 pub(crate) enum Try {
-    /// It was decided already and only waited: these are to be started.
-    Delayed { start: Vec<String> },
+    /// It was decided already and only waited: the child's group is to be started.
+    Delayed,
     /// A start failed: the policy has its say first.
     AfterFailure(ExitReason),
 }
@@ -105,6 +105,7 @@ impl Supervising {
         self.end_leftovers(cx).await;
         for spec in std::mem::take(&mut self.spec.children) {
             let place = claim(&spec, cx).map_err(|error| self.not_launched(spec.name(), error, cx))?;
+            spec.place.renew(&place);
             self.children.add(Child::new(spec.settings, place));
         }
         self.close_unclaimed(cx);
@@ -355,19 +356,45 @@ impl Supervising {
         self.call_off_tries(&start);
         let runtime = cx.runtime();
         let Some(child) = self.children.get_mut(key) else { return Flow::Stay };
-        let ticket = child.await_try();
         let now = runtime.clock().elapsed();
         let delay = child.delay(now, runtime.random());
+        let names = if delay.is_zero() { Vec::new() } else { self.names(&start) };
+        let Some(child) = self.children.get_mut(key) else { return Flow::Stay };
+        let ticket = child.await_try(Group::ComesUp(names));
         child.show(Some(now.saturating_add(delay)));
         runtime.publish(RuntimeEvent::Restarting { path: child.place.path().clone(), delay });
         if delay.is_zero() {
             return self.start_group(start, cx).await;
         }
         let child = child.name().to_owned();
-        let start = start.iter().filter_map(|key| self.children.get(*key)).map(|one| one.name().to_owned());
-        let how = Try::Delayed { start: start.collect() };
-        self.post(SupervisorMessage::TryAgain { child, how, ticket }, delay, cx);
+        self.post(SupervisorMessage::TryAgain { child, how: Try::Delayed, ticket }, delay, cx);
         Flow::Stay
+    }
+
+    fn names(&self, keys: &[Key]) -> Vec<String> {
+        keys.iter().filter_map(|key| self.children.get(*key)).map(|child| child.name().to_owned()).collect()
+    }
+
+    /// A child was terminated while it waited for a try: what becomes of those that were to come up with it.
+    pub(crate) fn leave_group(&mut self, terminated: &str, group: &Group, cx: &OverseerContext) {
+        let down = |name: &&String| {
+            let child = self.children.named(name).and_then(|key| self.children.get(key));
+            *name != terminated && child.is_some_and(|child| child.state == ChildState::Stopped)
+        };
+        let down: Vec<String> = group.names().iter().filter(down).cloned().collect();
+        let keys: Vec<Key> = down.iter().filter_map(|name| self.children.named(name)).collect();
+        match (group, keys.first()) {
+            // Through the mailbox, as every try.
+            (Group::ComesUp(_), Some(first)) => {
+                if let Some(child) = self.children.get_mut(*first) {
+                    let (child, ticket) = (child.name().to_owned(), child.await_try(Group::ComesUp(down)));
+                    let again = SupervisorMessage::TryAgain { child, how: Try::Delayed, ticket };
+                    self.post(again, Duration::ZERO, cx);
+                }
+            }
+            (Group::StaysDown(_), _) => keys.into_iter().for_each(|key| self.lay_aside(key)),
+            (Group::ComesUp(_), None) => {}
+        }
     }
 
     fn call_off_tries(&mut self, group: &[Key]) {
@@ -391,7 +418,7 @@ impl Supervising {
                 Began::Stopping => return self.leave_stopped(cx).await,
                 Began::Failed(reason) => {
                     self.call_off_tries(&start);
-                    self.announce_try(*key, reason, cx);
+                    self.announce_try(*key, &start, reason, cx);
                     return Flow::Stay;
                 }
             }
@@ -399,9 +426,10 @@ impl Supervising {
         Flow::Stay
     }
 
-    fn announce_try(&mut self, key: Key, reason: ExitReason, cx: &OverseerContext) {
+    fn announce_try(&mut self, key: Key, group: &[Key], reason: ExitReason, cx: &OverseerContext) {
+        let group = Group::StaysDown(self.names(group));
         let Some(child) = self.children.get_mut(key) else { return };
-        let ticket = child.await_try();
+        let ticket = child.await_try(group);
         let child = child.name().to_owned();
         #[cfg(any(test, feature = "testing"))]
         if self.spec.planted == Some(crate::PlantedBug::ForgetFailedStart) {
@@ -413,8 +441,10 @@ impl Supervising {
 
     async fn try_again(&mut self, key: Key, how: Try, cx: &OverseerContext) -> Flow {
         match how {
-            Try::Delayed { start } => {
-                let start = start.iter().filter_map(|name| self.children.named(name)).collect();
+            Try::Delayed => {
+                let group = self.children.get(key).and_then(Child::group);
+                let names = group.iter().flat_map(|group| group.names());
+                let start = names.filter_map(|name| self.children.named(name)).collect();
                 self.start_group(start, cx).await
             }
             Try::AfterFailure(reason) => {

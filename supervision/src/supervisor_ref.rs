@@ -315,9 +315,11 @@ impl SupervisorRef {
     }
 
     /// Changes the supervisor while it runs, as OTP's code change does: strategy, intensity and mode are replaced; a
-    /// child that both specs name goes on under its new spec (what it is started with stays); one that only the new spec
-    /// names is added, stopped; one that it does not name is kept. Later lives of the supervisor begin with the new
-    /// spec. Its name does not matter.
+    /// child that both specs name goes on under its new spec, and its next life begins as that says: with its arguments,
+    /// its start deadline, redeliveries, quarantine and progress deadline (its mailbox, and whether and when its state is
+    /// stored, stay as they are while the place lasts); one that only the new spec names is added, stopped; one that it
+    /// does not name is kept. Later lives of the supervisor begin with the new spec. Its name does not matter. Children
+    /// that were made from a template keep what each was started with.
     ///
     /// # Errors
     ///

@@ -129,7 +129,8 @@ impl Supervisor {
     /// A supervisor called `name` whose spec is made anew by `init` at the begin of each of its lives, as OTP's `init`
     /// does. `Ok(None)` declines to start, as OTP's `ignore`; an error or a panic fails the start, and so does a spec
     /// with complaints, or one that is itself made [`from_fn`](Supervisor::from_fn). The name in the spec that is made
-    /// does not matter.
+    /// does not matter. A child that an earlier life left is claimed with its mailbox, and begins its next life as the new
+    /// spec says; its mailbox, and whether and when its state is stored, stay as they are.
     ///
     /// `init` runs in the supervisor's task: it must not block.
     pub fn from_fn(
@@ -244,12 +245,8 @@ impl Supervisor {
 }
 
 fn bad_name(supervisor: &str, name: &str) -> Option<SpecComplaint> {
-    let parsed = if name.contains('/') {
-        Err(PathError::BadSegment { segment: name.to_owned() })
-    } else {
-        ActorPath::parse(name).map(drop)
-    };
-    parsed.err().map(|source| SpecComplaint::BadName { supervisor: supervisor.to_owned(), source })
+    let source = ActorPath::top(name).err()?;
+    Some(SpecComplaint::BadName { supervisor: supervisor.to_owned(), source })
 }
 
 #[cfg(test)]

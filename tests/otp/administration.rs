@@ -245,9 +245,11 @@ async fn already_started_outside_supervisor() {
 
     let refused = tree.start_child(taken.spec()).await;
     let other_type = tree.start_child(ChildSpec::supervisor(Supervisor::named("taken"))).await;
+    let changed = tree.change(Supervisor::named("sup").child(taken.spec())).await;
 
     assert!(matches!(&refused, Err(AdminError::Taken { path }) if path == outsider.path()), "{refused:?}");
     assert!(matches!(&other_type, Err(AdminError::Place(_))), "{other_type:?}");
+    assert!(matches!(&changed, Err(AdminError::Taken { path }) if path == outsider.path()), "{changed:?}");
     shows(&tree, &[], [0; 4]).await;
     let after = outsider.observe();
     assert_eq!((after.state, after.epoch), (before.state, before.epoch));

@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use greenroom::testing::{Fault, FaultyStore};
 use greenroom::{
-    Actor, ActorRef, ActorSpec, AskError, Context, Durable, DurableMessage, ExitReason, Failure,
+    Actor, ActorRef, ActorSpec, AskError, ChildSpec, Context, Durable, DurableMessage, ExitReason, Failure,
     FailureClass, Handler, MemoryStore, Message, Overflow, Runtime, RuntimeConfig, RuntimeEvent,
-    SnapshotPolicy, SpawnError, TellError, inbox,
+    SnapshotPolicy, SpawnError, SuperviseExt, Supervisor, TellError, inbox,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::support::{Board, Gate, Kept, Note, Probe, end, keep, letters, millis, secs};
+use crate::support::{Board, Gate, Kept, Note, Probe, end, keep, letters, millis, secs, soon};
 
 /// Counts; how its work ends is written in the message, as often as there are `faults`.
 #[derive(Serialize, Deserialize)]
@@ -35,6 +35,8 @@ struct Tools {
 enum Ending {
     Done,
     Fails(FailureClass),
+    /// An outage at the first try; from then on a bug.
+    FailsThenPanics,
     Panics,
     Waits,
     Blocks,
@@ -88,7 +90,8 @@ impl Handler<Work> for Ledger {
         match work.ending {
             Ending::Done => {}
             Ending::Fails(class) => return Err(Failure::of(class, "as the test wants")),
-            Ending::Panics => panic!("as the test wants"),
+            Ending::FailsThenPanics if cx.tries() == 0 => return Err(Failure::external("as the test wants")),
+            Ending::Panics | Ending::FailsThenPanics => panic!("as the test wants"),
             Ending::Waits => gate.pass().await,
             Ending::Blocks => {
                 gate.enter();
@@ -384,5 +387,87 @@ async fn a_durable_mailbox_may_not_shed() {
             matches!(spawned, Err(SpawnError::DurableMayNotShed { overflow: named, .. }) if named == overflow)
         );
     }
+    end(runtime).await;
+}
+
+/// A ledger whose messages are laid aside after they failed `times` times.
+fn quarantined(tools: &Tools, times: u32) -> ActorSpec<Ledger> {
+    let spec = ActorSpec::<Ledger>::new("ledger", tools.clone());
+    spec.durable(SnapshotPolicy::EveryMessage).quarantine_after(times)
+}
+
+async fn with_faults(faults: u32) -> (Runtime, Tools) {
+    let runtime = Runtime::builder().store(MemoryStore::new()).start().await.expect("it starts");
+    (runtime, Tools { faults: Arc::new(AtomicU32::new(faults)), ..Tools::default() })
+}
+
+/// The story: with a quarantine, an outage was tried again without bound, and nothing behind it was handled.
+#[tokio::test(start_paused = true)]
+async fn an_external_failure_has_its_tries_and_no_more_with_a_quarantine_too() {
+    let (runtime, tools) = with_faults(99).await;
+    let kept = keep(&runtime, quarantined(&tools, 3)).await;
+
+    let fails = Work { add: 1, ending: Ending::Fails(FailureClass::External) };
+    let (failed, next) = tokio::join!(
+        kept.actor.ask(fails).within(secs(36_000)),
+        kept.actor.ask(add(1)).within(secs(36_000)),
+    );
+
+    assert!(matches!(failed, Err(AskError::Failed { .. })), "{failed:?}");
+    assert_eq!(next.unwrap(), 1);
+    assert_eq!(tools.board.lines(), ["1 on 0"; 4]);
+    end(runtime).await;
+}
+
+/// The story: with a quarantine, a message whose handler had to be killed came back for ever.
+#[tokio::test(start_paused = true)]
+async fn a_message_that_has_to_be_killed_is_laid_aside_in_the_end() {
+    let (runtime, tools) = with_faults(99).await;
+    let kept = keep(&runtime, quarantined(&tools, 2)).await;
+    kept.actor.tell(Work { add: 1, ending: Ending::Waits }).await.unwrap();
+
+    for _ in 0..2 {
+        tools.gate.entered().await;
+        kept.actor.kill();
+    }
+
+    assert_eq!(kept.actor.ask(add(1)).await.unwrap(), 1);
+    assert_eq!(kept.actor.quarantined().len(), 1);
+    end(runtime).await;
+}
+
+/// The story: an outage before it made the first fall over a message pass for a repeat, which counts for nothing.
+#[tokio::test(start_paused = true)]
+async fn the_first_fall_counts_for_the_intensity_also_after_an_outage() {
+    let (runtime, tools) = with_faults(99).await;
+    let sup = Supervisor::named("sup").intensity(0, secs(3_600)).child(ChildSpec::of(quarantined(&tools, 9)));
+    let tree = runtime.supervise(sup).await.unwrap();
+
+    let falls = Work { add: 1, ending: Ending::FailsThenPanics };
+    tree.actor::<Ledger>("ledger").unwrap().tell(falls).await.unwrap();
+
+    let exit = soon(tree.closed()).await;
+    assert!(matches!(exit, Some(ExitReason::IntensityExceeded { .. })), "{exit:?}");
+    end(runtime).await;
+}
+
+/// The story: the progress deadline cut a commit under way, and nobody could say whether it had been applied.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_is_no_time_of_the_handler() {
+    let store = Arc::new(FaultyStore::new(MemoryStore::new()));
+    let runtime = Runtime::builder().store(store.clone()).start().await.unwrap();
+    let spec = ActorSpec::<Ledger>::new("ledger", Tools::default());
+    let spec = spec.durable(SnapshotPolicy::EveryMessage).progress_within(millis(20));
+    let kept = keep(&runtime, spec).await;
+
+    let held = store.hold_commits();
+    let released = async {
+        runtime.clock().sleep(millis(100)).await;
+        drop(held);
+    };
+    let (answer, ()) = tokio::join!(kept.actor.ask(add(10)), released);
+
+    assert_eq!(answer.unwrap(), 10);
+    assert!(kept.exits.lines().is_empty());
     end(runtime).await;
 }

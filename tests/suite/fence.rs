@@ -2,12 +2,12 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::task::Poll;
 
 use greenroom::{
     Actor, ActorRef, ActorSpec, AskError, Context, DeadLetterReason, ExitReason, Failure, Handler, LifeState,
-    Message, Open, Runtime, RuntimeEvent, TellError,
+    Message, Open, ReplyPort, Runtime, RuntimeEvent, TellError,
 };
 
 use crate::support::{
@@ -219,6 +219,113 @@ async fn its_timers_and_spawned_work_reach_nobody() {
     end(runtime).await;
 
     assert_eq!(fenced.board.lines(), ["1", "2", "3", "4"]);
+}
+
+/// Where a handler keeps the right to answer.
+type Desk = Arc<Mutex<Option<ReplyPort<u32>>>>;
+
+/// Keeps the port of its own asker.
+fn keeps_port(desk: &Desk) -> Act {
+    let desk = desk.clone();
+    act(move |_, cx| {
+        Box::pin(async move { cx.reply_later(|port| *desk.lock().expect("nobody panics") = Some(port)) })
+    })
+}
+
+fn take(desk: &Desk) -> ReplyPort<u32> {
+    desk.lock().expect("nobody panics").take().expect("it was kept")
+}
+
+/// The story: a handler that was fenced while it blocked its thread answered, when it came back, an asker whose port it
+/// had kept, as if it still counted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_port_that_it_kept_is_not_answered_by_it() {
+    let runtime = impatient_runtime().await;
+    let probe = runtime.spawn::<Probe>("probe", Board::default()).await.unwrap();
+    let (desk, gate, outcome) = (Desk::default(), Gate::new(), Board::default());
+    let (release, released) = mpsc::channel();
+    let answers = act({
+        let (desk, outcome) = (desk.clone(), outcome.clone());
+        move |_, _| {
+            Box::pin(async move {
+                outcome.write(format!("{:?}", take(&desk).send(9)));
+                Ok(0)
+            })
+        }
+    });
+    let asked = async { probe.ask(keeps_port(&desk)).within(secs(60)).await };
+    let fenced = async {
+        probe.tell(block(&gate, released, answers)).await.unwrap();
+        gate.entered().await;
+        probe.stop(millis(10)).await;
+        drop(release);
+    };
+
+    let (answer, ()) = tokio::join!(asked, fenced);
+
+    assert_eq!(outcome.until(1).await, ["Err(9)"]);
+    assert!(matches!(answer, Err(AskError::NoReply { .. })), "{answer:?}");
+    end(runtime).await;
+}
+
+/// The work beside a fenced incarnation goes on until its thread comes back; it answers nobody meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_port_that_it_kept_is_not_answered_by_its_work_beside() {
+    let runtime = impatient_runtime().await;
+    let probe = runtime.spawn::<Probe>("probe", Board::default()).await.unwrap();
+    let (desk, gate, beside) = (Desk::default(), Gate::new(), Gate::new());
+    let (release, released) = mpsc::channel();
+    let spawns = act({
+        let (desk, beside) = (desk.clone(), beside.clone());
+        move |_, cx| {
+            Box::pin(async move {
+                let port = take(&desk);
+                let answers = async move {
+                    beside.pass().await;
+                    port.send(9).err().unwrap_or(8)
+                };
+                cx.spawn(answers, Note);
+                Ok(0)
+            })
+        }
+    });
+    let asked = async { probe.ask(keeps_port(&desk)).within(secs(60)).await };
+    let fenced = async {
+        probe.ask(spawns).await.unwrap();
+        beside.entered().await;
+        probe.tell(block(&gate, released, nothing())).await.unwrap();
+        gate.entered().await;
+        probe.stop(millis(10)).await;
+        beside.open();
+    };
+
+    let (answer, ()) = tokio::join!(asked, fenced);
+
+    assert!(matches!(answer, Err(AskError::NoReply { .. })), "{answer:?}");
+    drop(release);
+    end(runtime).await;
+}
+
+/// A port that was given away is whoever's it was given to.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_port_that_it_gave_away_is_answered_by_who_has_it() {
+    let runtime = impatient_runtime().await;
+    let probe = runtime.spawn::<Probe>("probe", Board::default()).await.unwrap();
+    let (desk, gate) = (Desk::default(), Gate::new());
+    let (release, released) = mpsc::channel();
+    let asked = async { probe.ask(keeps_port(&desk)).within(secs(60)).await };
+    let fenced = async {
+        probe.tell(block(&gate, released, nothing())).await.unwrap();
+        gate.entered().await;
+        probe.stop(millis(10)).await;
+        take(&desk).send(9)
+    };
+
+    let (answer, sent) = tokio::join!(asked, fenced);
+
+    assert_eq!((answer.unwrap(), sent), (9, Ok(())));
+    drop(release);
+    end(runtime).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]

@@ -1,11 +1,14 @@
 //! Poison messages: laid aside with their cause after k falls, while their actor lives on.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
 use greenroom::{
-    ActorSpec, AskError, ChildSpec, ExitReason, QUARANTINE_MAX, Runtime, RuntimeEvent, SuperviseExt,
-    Supervisor, SupervisorRef,
+    ActorSpec, AskError, ChildSpec, ExitReason, Overflow, QUARANTINE_MAX, Runtime, RuntimeEvent,
+    SuperviseExt, Supervisor, SupervisorRef,
 };
 
-use crate::support::{Act, Board, Flaky, Note, Probe, act, end, letters, runtime, secs};
+use crate::support::{Act, Board, Flaky, Gate, Note, Probe, act, end, hold, letters, runtime, secs};
 
 /// A supervisor that bears `max` restarts, with a probe that quarantines after three falls.
 async fn guarded(runtime: &Runtime, board: &Board, max: u32) -> SupervisorRef {
@@ -149,4 +152,89 @@ async fn when_the_place_is_deleted_what_was_laid_aside_goes_to_dead_letters() {
 
     assert_eq!(letters(&runtime), [("Flaky", "crashed")]);
     end(runtime).await;
+}
+
+/// The story: a message was injected into a full mailbox that sheds the newest, and was neither there nor in quarantine.
+#[tokio::test(start_paused = true)]
+async fn what_finds_no_room_when_it_is_injected_again_stays_in_quarantine() {
+    for overflow in [Overflow::Wait, Overflow::Reject, Overflow::DropOldest, Overflow::DropNewest] {
+        let runtime = runtime().await;
+        let gate = Gate::new();
+        let spec = ActorSpec::<Probe>::new("probe", Board::default()).quarantine_after(1).capacity(1);
+        let sup = Supervisor::named("sup").child(ChildSpec::of(spec.overflow(overflow)));
+        let probe = runtime.supervise(sup).await.unwrap().actor::<Probe>("probe").unwrap();
+        probe.ask(Flaky::new(7, 1)).await.unwrap_err();
+        let id = probe.quarantined()[0].id;
+        probe.tell(hold(&gate)).await.unwrap();
+        gate.entered().await;
+        probe.tell(Note(1)).await.unwrap();
+
+        assert!(!probe.inject_again(id), "{overflow:?}");
+
+        assert_eq!(probe.quarantined().len(), 1, "{overflow:?}");
+        assert!(letters(&runtime).is_empty(), "{overflow:?}");
+        gate.open();
+        end(runtime).await;
+    }
+}
+
+/// The story: whoever was told of a quarantine looked for the message and did not find it yet. Many rounds, since it
+/// takes a thread that looks in just that moment.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_told_of_a_quarantine_finds_the_message_there() {
+    let runtime = runtime().await;
+    let spec = ActorSpec::<Probe>::new("probe", Board::default()).quarantine_after(1);
+    let sup = Supervisor::named("sup").intensity(1_000, secs(1)).child(ChildSpec::of(spec));
+    let probe = runtime.supervise(sup).await.unwrap().actor::<Probe>("probe").unwrap();
+
+    for number in 0..200 {
+        probe.ask(Flaky::new(number, 99)).await.unwrap_err();
+        let held = probe.quarantined();
+        assert_eq!(held.len(), 1, "round {number}");
+        assert!(probe.discard(held[0].id));
+    }
+
+    end(runtime).await;
+}
+
+/// Goal: whatever is accepted, injected, pushed out of a full quarantine and deleted at the same time has one end.
+/// Method: three threads race; after the deletion everything must be a dead letter.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn injections_that_race_with_a_full_quarantine_and_with_the_deletion_lose_nothing() {
+    for (round, accepted_at_least) in [(0, 1), (1, 3), (2, 20), (3, 150)] {
+        let runtime = runtime().await;
+        let spec = ActorSpec::<Probe>::new("probe", Board::default()).quarantine_after(1).capacity(2);
+        let child = ChildSpec::of(spec.overflow(Overflow::Reject));
+        let sup = Supervisor::named("sup").intensity(1_000_000, secs(1)).child(child);
+        let tree = runtime.supervise(sup).await.unwrap();
+        let probe = tree.actor::<Probe>("probe").unwrap();
+        let is_over = AtomicBool::new(false);
+
+        let accepted: u64 = thread::scope(|scope| {
+            let injects = || {
+                while !is_over.load(Ordering::Relaxed) {
+                    for held in probe.quarantined().into_iter().take(4) {
+                        probe.inject_again(held.id);
+                    }
+                }
+            };
+            scope.spawn(injects);
+            let tells = || {
+                let mut accepted = 0;
+                while !is_over.load(Ordering::Relaxed) {
+                    accepted += u64::from(probe.try_tell(Flaky::new(0, 9_999)).is_ok());
+                    if accepted == accepted_at_least {
+                        probe.place().close();
+                        is_over.store(true, Ordering::Relaxed);
+                    }
+                }
+                accepted
+            };
+            scope.spawn(tells).join().expect("it only tells")
+        });
+
+        assert_eq!(runtime.dead_letters().total(), accepted, "round {round}");
+        assert!(probe.quarantined().is_empty(), "round {round}");
+        runtime.shutdown(secs(5)).await;
+    }
 }

@@ -2,7 +2,11 @@
 
 use std::sync::mpsc;
 
-use greenroom::{ActorSpec, AskError, ExitReason, RuntimeEvent};
+use greenroom::{
+    Actor, ActorSpec, AskError, Clock, Context, Durable, DurableMessage, ExitReason, Failure, Handler,
+    MemoryStore, Message, Runtime, RuntimeEvent, SnapshotPolicy, inbox,
+};
+use serde::{Deserialize, Serialize};
 
 use crate::support::{
     Board, Flaky, Gate, Note, Probe, act, end, hold, impatient_runtime, keep, letters, millis, runtime, secs,
@@ -127,5 +131,59 @@ async fn a_message_that_may_come_again_does_after_it_was_cut() {
     let tries = kept.actor.ask(Flaky::new(7, 2)).await.unwrap();
 
     assert_eq!(tries, 2);
+    end(runtime).await;
+}
+
+/// A state that takes 10 s to come back.
+#[derive(Serialize, Deserialize)]
+struct Slow;
+
+#[derive(Serialize, Deserialize)]
+struct Bad;
+
+impl Message for Bad {
+    type Reply = ();
+    const NAME: Option<&'static str> = Some("bad");
+}
+
+impl DurableMessage for Bad {}
+
+inbox!(durable SlowInbox for Slow: Bad);
+
+impl Actor for Slow {
+    type Args = Clock;
+    type Inbox = SlowInbox;
+
+    async fn start(_: &Clock) -> Result<Self, Failure> {
+        Ok(Slow)
+    }
+}
+
+impl Durable for Slow {
+    const NAME: &'static str = "slow";
+
+    async fn resume(&mut self, clock: &Clock) -> Result<(), Failure> {
+        clock.sleep(secs(10)).await;
+        Ok(())
+    }
+}
+
+impl Handler<Bad> for Slow {
+    async fn handle(&mut self, _: Bad, _cx: &mut Context<'_, Self>) -> Result<(), Failure> {
+        Err(Failure::invalid("no such thing"))
+    }
+}
+
+/// The story: a life that rolled its state back, its handler long done, was taken for stuck.
+#[tokio::test(start_paused = true)]
+async fn a_roll_back_is_no_time_of_the_handler() {
+    let runtime = Runtime::builder().store(MemoryStore::new()).start().await.unwrap();
+    let spec = ActorSpec::<Slow>::new("slow", runtime.clock()).durable(SnapshotPolicy::EveryMessage);
+    let kept = keep(&runtime, spec.progress_within(secs(3))).await;
+
+    let answer = kept.actor.ask(Bad).within(secs(600)).await;
+
+    assert!(matches!(answer, Err(AskError::Refused { .. })), "{answer:?}");
+    assert!(kept.exits.lines().is_empty(), "{:?}", kept.exits.lines());
     end(runtime).await;
 }

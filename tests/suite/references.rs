@@ -1,8 +1,8 @@
 //! An address never goes stale: references mean places, and a place that is gone says so.
 
 use greenroom::{
-    Actor, ActorPath, ActorRef, ActorSpec, Address, AskError, Context, Failure, Handler, Open, Recipient,
-    ResolveError, SpawnError, TellError,
+    Actor, ActorPath, ActorRef, ActorSpec, Address, AskError, Context, Failure, Handler, Open, PathError,
+    Recipient, ResolveError, SpawnError, TellError,
 };
 
 use crate::support::{Board, Note, Probe, act, end, keep, path, runtime, secs};
@@ -135,9 +135,17 @@ async fn a_name_that_is_taken_is_refused_and_the_one_there_is_not_harmed() {
 async fn a_name_that_is_no_segment_is_refused() {
     let runtime = runtime().await;
 
-    let spawned = runtime.spawn::<Probe>("No Segment", Board::default()).await;
+    // The third is a path, to somewhere below a place that is somebody else's.
+    for name in ["No Segment", "", "sup/probe", "probe/"] {
+        let spawned = runtime.spawn::<Probe>(name, Board::default()).await;
 
-    assert!(matches!(spawned, Err(SpawnError::Path(_))));
+        match spawned {
+            Err(SpawnError::Path(PathError::BadSegment { segment })) => assert_eq!(segment, name),
+            Err(SpawnError::Path(PathError::Empty)) => assert_eq!(name, ""),
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+    assert!(runtime.places().is_empty(), "nothing is left behind");
     end(runtime).await;
 }
 
@@ -159,5 +167,20 @@ async fn a_recipient_reaches_whoever_takes_the_message() {
 
     assert_eq!(answers, [21, 42]);
     assert!(matches!(gone, Err(AskError::NotDelivered(TellError::Gone { message: Note(5), .. }))));
+    end(runtime).await;
+}
+
+/// The story: of two that were spawned at once under one name, the second got a reference to the first.
+#[tokio::test(start_paused = true)]
+async fn of_two_spawned_at_once_under_one_name_one_is_refused() {
+    let runtime = runtime().await;
+
+    let (first, second) = tokio::join!(
+        runtime.spawn::<Probe>("probe", Board::default()),
+        runtime.spawn::<Probe>("probe", Board::default()),
+    );
+
+    let refused = [first, second].into_iter().filter_map(Result::err).collect::<Vec<_>>();
+    assert!(matches!(&refused[..], [SpawnError::Taken { path }] if path.as_str() == "probe"), "{refused:?}");
     end(runtime).await;
 }

@@ -1,8 +1,8 @@
 //! Timers, work beside the actor, and the ends of others, as messages.
 
-use greenroom::{Context, ExitReason, Handler, Message};
+use greenroom::{ActorRef, ActorSpec, Context, ExitReason, Handler, Message, Overflow, Runtime};
 
-use crate::support::{Board, Gate, Note, Probe, act, end, hold, keep, millis, runtime, secs};
+use crate::support::{Act, Board, Gate, Note, Probe, act, end, hold, keep, letters, millis, runtime, secs};
 
 #[tokio::test(start_paused = true)]
 async fn a_message_is_sent_after_its_delay() {
@@ -82,7 +82,7 @@ async fn ticks_do_not_pile_up_behind_a_slow_handler() {
 async fn timers_end_with_their_incarnation() {
     let runtime = runtime().await;
     let board = Board::default();
-    let kept = keep(&runtime, greenroom::ActorSpec::<Probe>::new("probe", board.clone())).await;
+    let kept = keep(&runtime, ActorSpec::<Probe>::new("probe", board.clone())).await;
     let arms = act(|_, cx| {
         Box::pin(async move {
             cx.send_after(secs(1), Note(1));
@@ -136,7 +136,7 @@ async fn spawned_work_comes_back_as_a_message_while_the_mailbox_is_served() {
 async fn a_timer_whose_mailbox_is_full_waits_for_room_and_is_not_lost() {
     let runtime = runtime().await;
     let board = Board::default();
-    let spec = greenroom::ActorSpec::<Probe>::new("probe", board.clone()).capacity(1);
+    let spec = ActorSpec::<Probe>::new("probe", board.clone()).capacity(1);
     let probe = runtime.spawn_spec(spec).await.unwrap();
     let gate = Gate::new();
     let arms = act(|_, cx| {
@@ -180,7 +180,7 @@ async fn a_monitor_tells_of_the_end_of_a_place_once_and_not_of_its_restarts() {
     let runtime = runtime().await;
     let board = Board::default();
     let watcher = runtime.spawn::<Probe>("watcher", board.clone()).await.unwrap();
-    let kept = keep(&runtime, greenroom::ActorSpec::<Probe>::new("probe", Board::default())).await;
+    let kept = keep(&runtime, ActorSpec::<Probe>::new("probe", Board::default())).await;
     let watched = kept.actor.clone();
     let watches = act(move |_, cx| {
         Box::pin(async move {
@@ -227,7 +227,7 @@ async fn each_end_of_an_incarnation_is_told_to_who_watches_them() {
     let runtime = runtime().await;
     let board = Board::default();
     let watcher = runtime.spawn::<Probe>("watcher", board.clone()).await.unwrap();
-    let kept = keep(&runtime, greenroom::ActorSpec::<Probe>::new("probe", Board::default())).await;
+    let kept = keep(&runtime, ActorSpec::<Probe>::new("probe", Board::default())).await;
     kept.actor.ask(act(|_, _| Box::pin(async { panic!("before") }))).await.unwrap_err();
     kept.actor.ask(Note(1)).await.unwrap();
     let watched = kept.actor.clone();
@@ -246,5 +246,125 @@ async fn each_end_of_an_incarnation_is_told_to_who_watches_them() {
     kept.actor.stop(secs(1)).await;
 
     assert_eq!(board.until(3).await, ["2 panicked", "3 panicked", "4 shutdown"]);
+    end(runtime).await;
+}
+
+/// A probe of which nothing more is accepted: one note waits behind a handler that stands in the gate. `arms` ran first.
+async fn full_after(arms: Act, overflow: Overflow, runtime: &Runtime) -> (ActorRef<Probe>, Gate, Board) {
+    let (board, gate) = (Board::default(), Gate::new());
+    let spec = ActorSpec::<Probe>::new("full", board.clone()).capacity(1).overflow(overflow);
+    let full = runtime.spawn_spec(spec).await.expect("a fresh name");
+    full.ask(arms).await.expect("it arms");
+    full.try_tell(hold(&gate)).expect("an empty mailbox");
+    gate.entered().await;
+    full.try_tell(Note(0)).expect("room for one");
+    (full, gate, board)
+}
+
+/// The story: a timer, a result or a notice whose own mailbox was full under a policy that lets nobody wait was lost
+/// without a trace.
+#[tokio::test(start_paused = true)]
+async fn own_mail_that_a_full_mailbox_does_not_take_is_a_dead_letter() {
+    for overflow in [Overflow::Reject, Overflow::DropNewest] {
+        let runtime = runtime().await;
+        let watched = runtime.spawn::<Probe>("watched", Board::default()).await.unwrap();
+        let arms = act({
+            let watched = watched.clone();
+            move |_, cx| {
+                Box::pin(async move {
+                    cx.send_after(secs(1), Note(1));
+                    cx.spawn(cx.clock().sleep(secs(2)), |()| Note(2));
+                    cx.monitor(&watched, label);
+                    Ok(0)
+                })
+            }
+        });
+        let (_full, gate, board) = full_after(arms, overflow, &runtime).await;
+
+        runtime.clock().sleep(secs(3)).await;
+        watched.stop(secs(1)).await;
+        watched.closed().await;
+        runtime.clock().sleep(secs(1)).await;
+        gate.open();
+
+        assert_eq!(board.until(1).await, ["0"]);
+        assert_eq!(
+            letters(&runtime),
+            [("Note", "shed"), ("Note", "shed"), ("Ended", "shed")],
+            "{overflow:?}"
+        );
+        end(runtime).await;
+    }
+}
+
+/// The story: a timer ended for good at the first full moment of its mailbox.
+#[tokio::test(start_paused = true)]
+async fn a_tick_that_finds_no_room_is_a_dead_letter_and_the_next_come_in_their_time() {
+    for overflow in [Overflow::Reject, Overflow::DropNewest] {
+        let runtime = runtime().await;
+        let arms = act(|_, cx| {
+            Box::pin(async move {
+                cx.send_every(secs(10), || Note(1));
+                Ok(0)
+            })
+        });
+        let (_full, gate, board) = full_after(arms, overflow, &runtime).await;
+
+        runtime.clock().sleep(secs(25)).await;
+        assert_eq!(letters(&runtime), [("Note", "shed"); 2], "{overflow:?}");
+        gate.open();
+        runtime.clock().sleep(secs(20)).await;
+
+        assert_eq!(board.lines(), ["0", "1", "1"], "{overflow:?}");
+        end(runtime).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn own_mail_that_comes_while_its_actor_drains_is_a_dead_letter() {
+    let runtime = runtime().await;
+    let arms = act(|_, cx| {
+        Box::pin(async move {
+            cx.send_after(secs(1), Note(1));
+            Ok(0)
+        })
+    });
+    let (full, gate, board) = full_after(arms, Overflow::Wait, &runtime).await;
+
+    full.drain();
+    runtime.clock().sleep(secs(2)).await;
+    gate.open();
+    full.closed().await;
+
+    assert_eq!(board.lines(), ["0"]);
+    assert_eq!(letters(&runtime), [("Note", "draining")]);
+    end(runtime).await;
+}
+
+/// The story: who watched the incarnations of another heard of none any more after the first notice that found no room.
+#[tokio::test(start_paused = true)]
+async fn a_watch_goes_on_after_a_notice_that_found_no_room() {
+    let runtime = runtime().await;
+    let kept = keep(&runtime, ActorSpec::<Probe>::new("probe", Board::default())).await;
+    let arms = act({
+        let watched = kept.actor.clone();
+        move |_, cx| {
+            Box::pin(async move {
+                cx.watch_incarnations(&watched, |epoch, reason| Ended(format!("{epoch} {}", reason.label())));
+                Ok(0)
+            })
+        }
+    });
+    let (_full, gate, board) = full_after(arms, Overflow::Reject, &runtime).await;
+
+    kept.actor.ask(act(|_, _| Box::pin(async { panic!("unheard") }))).await.unwrap_err();
+    runtime.clock().sleep(secs(1)).await;
+    gate.open();
+    board.until(1).await;
+    kept.actor.stop(secs(1)).await;
+
+    assert_eq!(board.until(2).await, ["0", "2 shutdown"]);
+    let shed: Vec<_> = letters(&runtime).into_iter().filter(|(_, reason)| *reason == "shed").collect();
+    assert_eq!(shed, [("Ended", "shed")]);
     end(runtime).await;
 }

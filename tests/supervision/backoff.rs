@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use greenroom::{Backoff, ChildSpec, RuntimeEvent, Strategy, SupervisorRef};
+use greenroom::{Backoff, ChildSpec, RuntimeEvent, Strategy, SupervisorRef, TellError};
 
-use crate::support::{Crash, Part, Stage, Start, child, millis, secs, sup};
+use crate::support::{Crash, Note, Part, Stage, Start, child, millis, secs, sup};
 
 fn steady() -> Backoff {
     Backoff { jitter: 0.0, ..Backoff::default() }
@@ -222,5 +222,92 @@ async fn the_wait_is_announced() {
         _ => None,
     });
     assert_eq!(announced, Some(("sup/a".to_owned(), millis(100))));
+    stage.end().await;
+}
+
+/// The story: the fallen child of a group was terminated while it waited for its backoff. Nobody started its siblings, and
+/// their mailboxes took messages for ever.
+#[tokio::test(start_paused = true)]
+async fn a_child_that_is_terminated_while_it_waits_holds_up_its_siblings_no_longer() {
+    for strategy in [Strategy::OneForAll, Strategy::RestForOne] {
+        let stage = Stage::new().await;
+        let parts = stage.parts(["a", "b", "c"]);
+        let [_, b, c] = &parts;
+        let tree = stage.supervise(sup([patient(&parts[0]), b.spec(), c.spec()]).strategy(strategy)).await;
+        child(&tree, "a").tell(Crash).await.unwrap();
+        stage.log.until_times("stop b", 1).await;
+        let begun = stage.runtime.clock().now();
+
+        tree.terminate_child("a").await.unwrap();
+        let noted = child(&tree, "c").ask(Note(1)).await;
+
+        assert_eq!(noted.unwrap(), 1, "{strategy:?}");
+        assert_eq!(stage.log.count("start b"), 2);
+        assert_eq!(begun.elapsed(), millis(0), "they wait for nobody's backoff");
+        let refused = child(&tree, "a").tell(Note(1)).await;
+        assert!(matches!(refused, Err(TellError::Stopped { .. })), "{refused:?}");
+        tree.restart_child("a").await.unwrap();
+        assert_eq!(tree.count_children().await.unwrap().active, 3);
+        stage.end().await;
+    }
+}
+
+/// Without a backoff it is as in OTP: who is terminated between two tries leaves the siblings stopped. They say so.
+#[tokio::test(start_paused = true)]
+async fn a_child_that_is_terminated_between_two_tries_leaves_its_siblings_stopped_and_they_say_so() {
+    let stage = Stage::new().await;
+    let [a, b] = stage.parts(["a", "b"]);
+    let tree = stage.supervise(sup([a.spec(), b.spec()]).strategy(Strategy::OneForAll)).await;
+    a.always(Start::FailsAfter(secs(1)));
+    child(&tree, "a").tell(Crash).await.unwrap();
+    stage.log.until_times("fail a", 1).await;
+
+    tree.terminate_child("a").await.unwrap();
+
+    assert_eq!(tree.count_children().await.unwrap().active, 0);
+    let refused = child(&tree, "b").tell(Note(1)).await;
+    assert!(matches!(refused, Err(TellError::Stopped { .. })), "{refused:?}");
+    tree.restart_child("b").await.unwrap();
+    assert_eq!(child(&tree, "b").ask(Note(1)).await.unwrap(), 1);
+    stage.end().await;
+}
+
+/// A group of two, of which `a` has fallen and waits for its backoff.
+async fn waiting_group(stage: &Stage) -> SupervisorRef {
+    let [a, b] = stage.parts(["a", "b"]);
+    let tree = sup([patient(&a), b.spec()]).strategy(Strategy::OneForAll).intensity(3, secs(3_600));
+    let tree = stage.supervise(tree).await;
+    child(&tree, "a").tell(Crash).await.expect("the mailbox has room");
+    stage.log.until_times("stop b", 1).await;
+    tree
+}
+
+/// The story: a sibling that was started by request while its group waited was in the way of the group: its start failed
+/// again and again, until the supervisor gave up.
+#[tokio::test(start_paused = true)]
+async fn a_sibling_that_is_started_by_request_meanwhile_is_not_in_the_way_of_its_group() {
+    let stage = Stage::new().await;
+    let tree = waiting_group(&stage).await;
+
+    tree.restart_child("b").await.unwrap();
+    stage.log.until_times("start a", 2).await;
+
+    assert_eq!(stage.log.count("start b"), 2, "it runs already");
+    assert_eq!(tree.count_children().await.unwrap().active, 2);
+    stage.end().await;
+}
+
+/// As above, with another child under the name of the sibling.
+#[tokio::test(start_paused = true)]
+async fn a_sibling_that_is_replaced_meanwhile_is_not_in_the_way_of_its_group() {
+    let stage = Stage::new().await;
+    let tree = waiting_group(&stage).await;
+
+    tree.delete_child("b").await.unwrap();
+    tree.start_child(stage.part("b").spec()).await.unwrap();
+    stage.log.until_times("start a", 2).await;
+
+    assert_eq!(stage.log.count("start b"), 2, "it runs already");
+    assert_eq!(tree.count_children().await.unwrap().active, 2);
     stage.end().await;
 }

@@ -2,7 +2,7 @@
 
 use greenroom::{AskError, ExitReason, LifeState, Mailbox, Restart, Shutdown, Strategy, TellError};
 
-use crate::support::{Crash, Finish, Note, Stage, Wait, child, sup};
+use crate::support::{Crash, Finish, Note, Stage, Wait, child, secs, sup};
 
 #[tokio::test(start_paused = true)]
 async fn what_waits_at_a_crash_is_handled_after_it_in_order() {
@@ -179,4 +179,21 @@ async fn what_waits_at_a_sibling_that_is_cleared_goes_to_dead_letters_and_its_as
     assert_eq!(log, ["crash a", "start a", "start b"]);
     assert_eq!(letters, ["sup/a crashed", "sup/b cut", "sup/b cleared", "sup/b cleared"]);
     assert!(matches!(answer, Err(AskError::Stopped { .. })), "{answer:?}");
+}
+
+/// The story: a drain that came between two lives ended the next one at once, and the supervisor with it.
+#[tokio::test(start_paused = true)]
+async fn a_drain_of_a_child_that_was_terminated_does_not_touch_its_next_life() {
+    let stage = Stage::new().await;
+    let tree = stage.supervise(sup([stage.part("a").spec()]).intensity(0, secs(60))).await;
+    let a = child(&tree, "a");
+    tree.terminate_child("a").await.unwrap();
+
+    a.drain();
+    tree.restart_child("a").await.unwrap();
+    stage.quiet().await;
+
+    assert_eq!(a.ask(Note(1)).await.unwrap(), 1);
+    assert_eq!(tree.place().state(), LifeState::Running);
+    stage.end().await;
 }

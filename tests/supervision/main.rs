@@ -12,6 +12,7 @@ mod nested;
 mod pool_rings;
 mod pool_storm;
 mod pools;
+mod renewal;
 mod restarts;
 mod routes;
 mod shutdown;

@@ -1,6 +1,7 @@
 //! What a handler can reach: itself, its message, others, time, and work beside it.
 
 use std::future::Future;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use crate::clock::Clock;
 use crate::mailbox::lanes::{ControlLane, Raised};
 use crate::mailbox::queue::Queued;
 use crate::mailbox::{DeadLetterReason, StopToken};
+use crate::message::reply::refusal as no_reply;
 use crate::message::{Envelope, Failure, Head, Message, MessageId, NoReply, ReplyPort};
 use crate::runtime::Runtime;
 use crate::store::CommitError;
@@ -32,7 +34,7 @@ pub struct Context<'c, A: Actor> {
     cell: &'c Arc<Cell<A>>,
     incarnation: Incarnation,
     control: &'c Arc<ControlLane>,
-    scope: &'c Scope,
+    scope: &'c Scope<A>,
     journal: Option<&'c mut Journal>,
     head: &'c Head,
     /// Made by the first thing that is held back: most handlers hold nothing, and pay for a look at a null pointer.
@@ -44,7 +46,7 @@ impl<'c, A: Actor> Context<'c, A> {
         cell: &'c Arc<Cell<A>>,
         incarnation: Incarnation,
         control: &'c Arc<ControlLane>,
-        scope: &'c Scope,
+        scope: &'c Scope<A>,
         journal: Option<&'c mut Journal>,
         head: &'c Head,
     ) -> Self {
@@ -110,9 +112,9 @@ impl<'c, A: Actor> Context<'c, A> {
         &self.cell.core.path
     }
 
-    /// What the actor was started with.
+    /// What this incarnation was started with.
     pub fn args(&self) -> &'c A::Args {
-        &self.cell.args
+        self.scope.args()
     }
 
     /// Which life of the actor this is.
@@ -293,7 +295,8 @@ impl<'c, A: Actor> Context<'c, A> {
         if let Err((refusal, Envelope { message, reply })) =
             self.hold(cell, Envelope::asked(message, port)).await
         {
-            reply.fail(refusal.with(cell, message).into());
+            // The runtime's own word, not the handler's: said also when that was fenced while it waited.
+            reply.give_up(no_reply(refusal.with(cell, message).into()));
         }
         Err(Failure::answered_elsewhere())
     }
@@ -309,7 +312,9 @@ impl<'c, A: Actor> Context<'c, A> {
 
     // ---- time and work beside ----
 
-    /// Puts `message` into this actor's own mailbox after `delay`. Waits for room there if it must.
+    /// Puts `message` into this actor's own mailbox after `delay`. Waits for room there if it must. A mailbox that lets
+    /// nobody wait ([`Overflow::Reject`](crate::Overflow), `DropNewest`) and is full then, or that drains, does not take
+    /// it: it becomes a dead letter.
     ///
     /// Volatile: gone with the incarnation.
     pub fn send_after<M>(&self, delay: Duration, message: M) -> TimerHandle
@@ -323,7 +328,8 @@ impl<'c, A: Actor> Context<'c, A> {
     }
 
     /// Puts `make()` into this actor's own mailbox every `period` (at least 1 ms), the first time after one `period`.
-    /// A tick that is still waiting holds up the next: ticks do not pile up.
+    /// A tick that is still waiting holds up the next: ticks do not pile up. One that the mailbox does not take is a dead
+    /// letter, as with [`send_after`](Context::send_after); the next comes in its time all the same.
     ///
     /// Volatile: gone with the incarnation.
     pub fn send_every<M>(&self, period: Duration, mut make: impl FnMut() -> M + Send + 'static) -> TimerHandle
@@ -342,9 +348,9 @@ impl<'c, A: Actor> Context<'c, A> {
                 clock.sleep_until(due).await;
                 if !last.is_some_and(|tick| mail.is_waiting(tick)) {
                     last = mail.deliver(make()).await;
-                    if last.is_none() {
-                        return;
-                    }
+                }
+                if mail.has_ended() {
+                    return;
                 }
                 // From now on where it fell behind: a missed tick is not made up for.
                 due = (due + period).max(clock.now());
@@ -354,7 +360,8 @@ impl<'c, A: Actor> Context<'c, A> {
     }
 
     /// Runs `work` beside this actor; its result comes back as a message made by `map`. The mailbox is served
-    /// meanwhile. Aborted when the incarnation ends; its result is then dropped.
+    /// meanwhile. Aborted when the incarnation ends; its result is then dropped. A result that the mailbox does not take is
+    /// a dead letter, as with [`send_after`](Context::send_after).
     ///
     /// A panic in `work` brings no message: its tasks' failures are for `work` itself to turn into a result.
     pub fn spawn<F, M>(&self, work: F, map: impl FnOnce(F::Output) -> M + Send + 'static) -> TimerHandle
@@ -366,10 +373,7 @@ impl<'c, A: Actor> Context<'c, A> {
         A::Inbox: Accepts<M, A>,
     {
         let mail = self.own_mail();
-        TimerHandle(self.scope.spawn(async move {
-            let message = map(work.await);
-            mail.deliver(message).await;
-        }))
+        TimerHandle(self.scope.spawn(bring(mail, work, map)))
     }
 
     /// As [`spawn`](Context::spawn), but begins `work` only when this handler is done, and, for a durable actor, when
@@ -383,10 +387,7 @@ impl<'c, A: Actor> Context<'c, A> {
         A::Inbox: Accepts<M, A>,
     {
         let mail = self.own_mail();
-        lock(&self.held).get_or_insert_default().work.push(Box::pin(async move {
-            let message = map(work.await);
-            mail.deliver(message).await;
-        }));
+        lock(&self.held).get_or_insert_default().work.push(Box::pin(bring(mail, work, map)));
     }
 
     /// Waits for a place in the mailbox of `cell` and holds `envelope` for it until this handler is done. A message that
@@ -431,7 +432,8 @@ impl<'c, A: Actor> Context<'c, A> {
     }
 
     /// Brings one message when the *place* of `watched` is deleted, with how its last incarnation ended; at once if it
-    /// is deleted already. A restart is no end: see [`watch_incarnations`](Context::watch_incarnations).
+    /// is deleted already. A restart is no end: see [`watch_incarnations`](Context::watch_incarnations). A notice that the
+    /// mailbox does not take is a dead letter, as with [`send_after`](Context::send_after).
     pub fn monitor<B: Actor, M>(
         &self,
         watched: &ActorRef<B>,
@@ -447,7 +449,8 @@ impl<'c, A: Actor> Context<'c, A> {
     }
 
     /// Brings a message at the end of each *incarnation* of `watched` from now on, until its place is deleted. If more
-    /// than 16 end before this actor takes its mail, the oldest are missed.
+    /// than 16 end before this actor takes its mail, the oldest are missed. A notice that the mailbox does not take is a
+    /// dead letter, as with [`send_after`](Context::send_after); those after it come all the same.
     pub fn watch_incarnations<B: Actor, M>(
         &self,
         watched: &ActorRef<B>,
@@ -470,12 +473,27 @@ impl<'c, A: Actor> Context<'c, A> {
                 }
                 for (who, epoch, reason) in exits {
                     seen = who;
-                    if mail.deliver(map(epoch, reason)).await.is_none() {
+                    mail.deliver(map(epoch, reason)).await;
+                    if mail.has_ended() {
                         return;
                     }
                 }
             }
         }))
+    }
+}
+
+/// Brings the result of `work` as a message, if the incarnation lives so long.
+async fn bring<A, M, F>(mail: OwnMail<A>, work: F, map: impl FnOnce(F::Output) -> M)
+where
+    A: Handler<M>,
+    A::Inbox: Accepts<M, A>,
+    M: Message,
+    F: Future,
+{
+    let work = pin!(work);
+    if let Some(result) = mail.while_it_lives(work).await {
+        mail.deliver(map(result)).await;
     }
 }
 

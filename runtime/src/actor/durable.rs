@@ -169,6 +169,7 @@ impl<A: Actor> Durability<A> {
     pub(crate) async fn begin(
         &self,
         cell: &Arc<Cell<A>>,
+        args: &A::Args,
         incarnation: Incarnation,
     ) -> Result<(A, Journal), Failure> {
         let core = &cell.core;
@@ -197,21 +198,21 @@ impl<A: Actor> Durability<A> {
         let mut actor = match claim.snapshot {
             Some(snapshot) => {
                 let mut actor = (self.decode)(&snapshot).map_err(Failure::bug)?;
-                (self.resume)(&mut actor, &cell.args).await?;
+                (self.resume)(&mut actor, args).await?;
                 journal.seq = snapshot.seq;
                 // A migrated state is stored at once, in its new form.
                 journal.is_dirty = snapshot.version != self.version;
                 journal.last = snapshot.state;
                 actor
             }
-            None => A::start(&cell.args).await?,
+            None => A::start(args).await?,
         };
         self.flush(cell, &mut actor, &mut journal).await.map_err(|error| external(core, error))?;
         Ok((actor, journal))
     }
 
     /// The state of before the message that failed, in place of what its handler left.
-    pub(crate) async fn before(&self, cell: &Arc<Cell<A>>, journal: &Journal) -> Result<A, Failure> {
+    pub(crate) async fn before(&self, args: &A::Args, journal: &Journal) -> Result<A, Failure> {
         let snapshot = Snapshot {
             type_name: self.name.to_owned(),
             version: self.version,
@@ -219,7 +220,7 @@ impl<A: Actor> Durability<A> {
             state: journal.last.clone(),
         };
         let mut actor = (self.decode)(&snapshot).map_err(Failure::bug)?;
-        (self.resume)(&mut actor, &cell.args).await?;
+        (self.resume)(&mut actor, args).await?;
         Ok(actor)
     }
 

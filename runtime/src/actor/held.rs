@@ -1,14 +1,17 @@
 //! What a handler holds back until it is done: sends with their place, answers, work beside it.
 
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use crate::actor::{Accepts, Actor, Handler};
-use crate::address::tell::hold_place;
+use crate::address::tell::{Refusal, hold_place};
 use crate::cell::place::BoxFuture;
 use crate::cell::{Cell, Incarnation};
 use crate::mailbox::DeadLetterReason;
-use crate::mailbox::queue::Queued;
+use crate::mailbox::queue::{Gate, Queued};
 use crate::message::envelope::Parcel;
 use crate::message::{Envelope, Head, Message, MessageId, NoReply, ReplyPort};
 
@@ -20,24 +23,51 @@ pub(crate) struct HeldBack {
     pub(crate) work: Vec<BoxFuture<'static, ()>>,
 }
 
-/// Mail of an incarnation to itself: refused once it has ended.
+/// Mail of an incarnation to itself. Nobody waits for an error there, so what the mailbox does not take is a dead letter.
 pub(crate) struct OwnMail<A: Actor> {
     pub(crate) cell: Arc<Cell<A>>,
     pub(crate) incarnation: Incarnation,
 }
 
 impl<A: Actor> OwnMail<A> {
-    /// The number the message got; `None`: the incarnation has ended, or the place is closed.
+    /// The number the message got; `None`: it became a dead letter.
     pub(crate) async fn deliver<M>(&self, message: M) -> Option<MessageId>
     where
         M: Message,
         A: Handler<M>,
         A::Inbox: Accepts<M, A>,
     {
-        let Ok(true) = hold_place(&self.cell, Some(FOREVER)).await else { return None };
+        let place = hold_place(&self.cell, Some(FOREVER)).await;
         let head = Head { sender: Some(self.cell.core.path.clone()), ..Head::of::<M>() };
-        let held = Held::new(&self.cell, head, A::Inbox::wrap(Envelope::told(message)));
-        held.put(self.cell.core.is_current(self.incarnation))
+        let parcel = A::Inbox::wrap(Envelope::told(message));
+        let reason = match place {
+            Ok(true) => return Held::new(&self.cell, head, parcel).put(!self.has_ended()),
+            _ if self.has_ended() => DeadLetterReason::Fenced,
+            Ok(false) | Err(Refusal::Full { .. } | Refusal::Ring(_)) => DeadLetterReason::Shed,
+            Err(Refusal::Gate(Gate::Draining)) => DeadLetterReason::Draining,
+            Err(Refusal::Gate(Gate::Open | Gate::Shelved | Gate::Closed)) => DeadLetterReason::Gone,
+            Err(Refusal::StoreUnavailable) => DeadLetterReason::Unstored,
+            Err(Refusal::Fenced) => DeadLetterReason::Fenced,
+        };
+        self.cell.bury(Queued { head, parcel }, reason, NoReply::Stopped);
+        None
+    }
+
+    /// Whether the incarnation has ended: then nothing it sends itself arrives any more.
+    pub(crate) fn has_ended(&self) -> bool {
+        !self.cell.core.is_current(self.incarnation)
+    }
+
+    /// What `work` brings, if the incarnation lives so long. The tasks of one that was fenced go on until its thread comes
+    /// back: what they do counts no more, so they are not polled again.
+    pub(crate) async fn while_it_lives<F: Future>(&self, mut work: Pin<&mut F>) -> Option<F::Output> {
+        poll_fn(move |context| {
+            if self.has_ended() {
+                return Poll::Ready(None);
+            }
+            work.as_mut().poll(context).map(Some)
+        })
+        .await
     }
 
     pub(crate) fn is_waiting(&self, message: MessageId) -> bool {

@@ -1,19 +1,30 @@
-//! The tasks of one incarnation, which end with it.
+//! What one incarnation has to itself: what it was started with, and its tasks, which end with it.
 
 use std::future::Future;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use tokio::task::{AbortHandle, JoinSet};
 
+use crate::actor::Actor;
+use crate::cell::Terms;
 use crate::sync::lock;
 
-/// The tasks of one incarnation: timers, monitors, work of [`Context::spawn`]. All are aborted when it ends.
-#[derive(Default)]
-pub(crate) struct Scope {
+/// What one incarnation has to itself.
+pub(crate) struct Scope<A: Actor> {
+    terms: Arc<Terms<A>>,
+    /// Timers, monitors, work of [`Context::spawn`]. All are aborted when it ends.
     tasks: Mutex<JoinSet<()>>,
 }
 
-impl Scope {
+impl<A: Actor> Scope<A> {
+    pub(crate) fn new(terms: Arc<Terms<A>>) -> Self {
+        Scope { terms, tasks: Mutex::default() }
+    }
+
+    pub(crate) fn args(&self) -> &A::Args {
+        &self.terms.args
+    }
+
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
         let mut tasks = lock(&self.tasks);
         // Those that are through would pile up otherwise.

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::actor::{Actor, Durability, Durable, SnapshotPolicy};
-use crate::cell::{Cell, CellCore, CellSettings, PlaceSpec};
+use crate::address::ActorPath;
+use crate::cell::{Cell, CellCore, CellSettings, PlaceSpec, Terms};
 use crate::mailbox::{MailboxSpec, Overflow};
 use crate::message::short_type_name;
+use crate::runtime::Runtime;
 
 /// How to make one actor. Turned into a [`PlaceSpec`] by `into()`.
 ///
@@ -120,14 +122,21 @@ where
 impl<A: Actor> From<ActorSpec<A>> for PlaceSpec {
     fn from(spec: ActorSpec<A>) -> Self {
         let ActorSpec { name, args, settings, durability } = spec;
-        PlaceSpec::new(name, move |runtime, path| {
+        let terms = Arc::new(Terms::<A> { args, settings });
+        let renewed = terms.clone();
+        let make = move |runtime: &Runtime, path: ActorPath| {
             let world = runtime.world();
             crate::runtime::check_durable(world, &path, durability.is_some(), settings.mailbox.overflow)?;
             world.directory.claim_or_insert::<Cell<A>>(&path, || {
                 let core =
                     CellCore::new(world.clone(), path.clone(), short_type_name::<A>(), durability.is_some());
-                Arc::new(Cell::new(core, args.clone(), settings, durability.clone()))
+                Arc::new(Cell::new(core, terms.clone(), durability.clone()))
             })
+        };
+        PlaceSpec::new(name, make, move |place| {
+            if let Ok(cell) = place.0.clone().as_any().downcast::<Cell<A>>() {
+                cell.renew(renewed.clone());
+            }
         })
     }
 }

@@ -73,6 +73,19 @@ impl ActorPath {
         }
     }
 
+    /// The path of an actor called `name` at the top of the tree.
+    ///
+    /// # Errors
+    ///
+    /// [`PathError`] when `name` is no segment, or too long. A name with a `/` in it is a path, and no name.
+    pub fn top(name: &str) -> Result<Self, PathError> {
+        match name {
+            "" => Err(PathError::Empty),
+            name if name.contains('/') => Err(PathError::BadSegment { segment: name.into() }),
+            name => Self::parse(name),
+        }
+    }
+
     /// The path of a child called `name` under this one.
     ///
     /// # Errors
@@ -169,6 +182,16 @@ mod tests {
         }
         assert_eq!(ActorPath::parse(""), Err(PathError::Empty));
         assert_eq!(ActorPath::parse(&"a".repeat(256)), Err(PathError::TooLong { len: 256 }));
+    }
+
+    #[test]
+    fn a_name_at_the_top_is_one_segment() {
+        assert_eq!(ActorPath::top("desk-2").unwrap().as_str(), "desk-2");
+        for bad in ["support/desk", "/", "Desk"] {
+            assert_eq!(ActorPath::top(bad), Err(PathError::BadSegment { segment: bad.into() }));
+        }
+        assert_eq!(ActorPath::top(""), Err(PathError::Empty));
+        assert_eq!(ActorPath::top(&"a".repeat(256)), Err(PathError::TooLong { len: 256 }));
     }
 
     #[test]

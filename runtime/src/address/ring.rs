@@ -112,6 +112,11 @@ pub(crate) fn stamp<M: Message>() -> Result<Head, Fenced> {
 /// The code on this thread belongs to an incarnation that was replaced.
 pub(crate) struct Fenced;
 
+/// Whether the code on this thread belongs to an incarnation that was replaced.
+pub(crate) fn is_fenced() -> bool {
+    with_running(|running| running.is_some_and(|inner| !inner.core.is_current(inner.incarnation)))
+}
+
 /// What a handler waits for.
 pub(crate) enum WaitOn {
     /// A place in the mailbox of that cell.

@@ -196,7 +196,7 @@ where
             cell.bury(shed, DeadLetterReason::Shed, NoReply::Shed);
             Put::Done
         }
-        Pushed::Full(parcel) => match cell.settings.mailbox.overflow {
+        Pushed::Full(parcel) => match cell.overflow {
             crate::Overflow::Wait => Put::Wait(back(parcel)),
             _ => Put::Refused(Refusal::Full { waited: Duration::ZERO }, back(parcel)),
         },

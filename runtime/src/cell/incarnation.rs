@@ -10,7 +10,7 @@ use crate::actor::durable::Journal;
 use crate::actor::scope::Scope;
 use crate::actor::{Actor, Context, ExitPhase, ExitReason, Inbox};
 use crate::address::Running;
-use crate::cell::{Cell, Incarnation, Place, Seat};
+use crate::cell::{Cell, Incarnation, Place, Seat, Terms};
 use crate::mailbox::DeadLetterReason;
 use crate::mailbox::batch::NoMail;
 use crate::mailbox::lanes::{ControlLane, Ear, Raised};
@@ -24,6 +24,7 @@ use crate::sync::{drop_quietly, give_way};
 /// One life. Dropped before [`live`](Life::live) is through, it records a kill.
 pub(crate) struct Life<A: Actor> {
     cell: Arc<Cell<A>>,
+    terms: Arc<Terms<A>>,
     incarnation: Incarnation,
     control: Ear,
     phase: ExitPhase,
@@ -41,11 +42,12 @@ enum After {
 
 impl<A: Actor> Life<A> {
     pub(crate) fn new(cell: Arc<Cell<A>>, incarnation: Incarnation, control: Arc<ControlLane>) -> Self {
-        Life { cell, incarnation, control: Ear::new(control), phase: ExitPhase::Start, done: false }
+        let control = Ear::new(control);
+        Life { terms: cell.terms(), cell, incarnation, control, phase: ExitPhase::Start, done: false }
     }
 
     pub(crate) async fn live(mut self) {
-        let scope = Scope::default();
+        let scope = Scope::new(self.terms.clone());
         let reason = match self.start(&scope).await {
             Ok((actor, journal)) => {
                 self.cell.core.started(self.incarnation);
@@ -76,17 +78,18 @@ impl<A: Actor> Life<A> {
 
     // ---- start ----
 
-    async fn start(&mut self, scope: &Scope) -> Result<(A, Option<Box<Journal>>), ExitReason> {
+    async fn start(&mut self, scope: &Scope<A>) -> Result<(A, Option<Box<Journal>>), ExitReason> {
         let (cell, incarnation, control) = self.shared();
-        let limit = cell.settings.start_within;
+        let terms = self.terms.clone();
+        let limit = terms.settings.start_within;
         let clock = cell.core.world.clock;
         let begin = async {
             let (mut actor, mut journal) = match &cell.durability {
                 // Boxed, here and at the end: what only durable actors do must not make the life of others larger.
-                Some(durability) => Box::pin(durability.begin(&cell, incarnation))
+                Some(durability) => Box::pin(durability.begin(&cell, &terms.args, incarnation))
                     .await
                     .map(|(actor, journal)| (actor, Some(Box::new(journal))))?,
-                None => (A::start(&cell.args).await?, None),
+                None => (A::start(&terms.args).await?, None),
             };
             let head = Head::default();
             let journal_of = journal.as_deref_mut();
@@ -125,7 +128,7 @@ impl<A: Actor> Life<A> {
 
     // ---- the loop ----
 
-    async fn run(&mut self, mut actor: A, mut journal: Option<Box<Journal>>, scope: &Scope) -> ExitReason {
+    async fn run(&mut self, mut actor: A, mut journal: Option<Box<Journal>>, scope: &Scope<A>) -> ExitReason {
         let (cell, incarnation, control) = self.shared();
         let mut running = self.running();
         let mut in_a_row = 0;
@@ -149,8 +152,8 @@ impl<A: Actor> Life<A> {
             };
             self.phase = ExitPhase::Handle;
             // Of a durable actor also the last time: a stop is no try.
-            let is_kept = cell.core.is_durable || cell.settings.quarantines;
-            if (head.tries < cell.settings.redeliveries || is_kept)
+            let is_kept = cell.core.is_durable || self.terms.settings.quarantines;
+            if (head.tries < self.terms.settings.redeliveries || is_kept)
                 && let Some(again) = parcel.again()
             {
                 cell.mailbox.keep_copy(incarnation.0, again);
@@ -159,7 +162,7 @@ impl<A: Actor> Life<A> {
             let verdict = {
                 let journal = journal.as_deref_mut();
                 let mut cx = Context::new(&cell, incarnation, &control, scope, journal, &head);
-                match cell.settings.progress_within {
+                match self.terms.settings.progress_within {
                     None => {
                         let handled = pin!(parcel.run(&mut actor, &mut cx));
                         self.serve(&mut running, handled, Raised::Kill).await
@@ -260,7 +263,7 @@ impl<A: Actor> Life<A> {
                 After::Next
             }
             NotDone::OutOfTime => {
-                let within = self.cell.settings.progress_within.unwrap_or_default();
+                let within = self.terms.settings.progress_within.unwrap_or_default();
                 After::End(ExitReason::NoProgress { within })
             }
             NotDone::Panicked(text) => After::End(ExitReason::Panicked { phase, text: text.into() }),
@@ -284,7 +287,7 @@ impl<A: Actor> Life<A> {
         head: &Head,
         failure: Failure,
     ) -> After {
-        let cell = self.cell.clone();
+        let (cell, terms) = (self.cell.clone(), self.terms.clone());
         if !cell.core.is_current(self.incarnation) {
             return After::End(ExitReason::Unresponsive); // fenced: what it thinks of the message counts no more
         }
@@ -295,8 +298,9 @@ impl<A: Actor> Life<A> {
             // What the handler changed is thrown away with the state in memory.
             let phase = ExitPhase::Handle;
             let before = {
-                let before = pin!(durability.before(&cell, journal));
-                let before = pin!(cell.core.world.clock.within(cell.settings.start_within, caught(before)));
+                let before = pin!(durability.before(&terms.args, journal));
+                let before =
+                    pin!(cell.core.world.clock.within(self.terms.settings.start_within, caught(before)));
                 self.serve(&mut self.running(), before, Raised::Kill).await
             };
             match before {
@@ -339,7 +343,7 @@ impl<A: Actor> Life<A> {
     /// Lays the message of a durable actor back in front and waits out the backoff. `false`: it had its tries.
     async fn retry(&mut self, head: &Head) -> bool {
         let cell = self.cell.clone();
-        if head.tries >= cell.settings.redeliveries {
+        if head.tries >= self.terms.settings.redeliveries {
             return false;
         }
         if !self.put_back(head, head.tries + 1) {

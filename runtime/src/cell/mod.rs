@@ -18,4 +18,4 @@ pub(crate) use place::Seat;
 pub use place::{
     ChildExit, InHand, Incarnation, LaunchError, Link, Load, Observation, Place, PlaceSpec, Whereabouts,
 };
-pub(crate) use typed::{Cell, CellSettings};
+pub(crate) use typed::{Cell, CellSettings, Terms};

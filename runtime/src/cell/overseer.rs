@@ -107,7 +107,7 @@ pub(crate) struct Post<M>(pub(crate) M);
 pub(crate) struct OverseerCell<O: Overseer> {
     pub(crate) core: Arc<CellCore>,
     /// Makes the overseer of the next life.
-    build: Mutex<Build<O>>,
+    build: Mutex<Plan<O>>,
     knock: Mutex<Option<Knock<O::Message>>>,
     /// What the newest life shows.
     shown: Mutex<Option<Shown>>,
@@ -116,6 +116,12 @@ pub(crate) struct OverseerCell<O: Overseer> {
 }
 
 type Build<O> = Arc<dyn Fn() -> O + Send + Sync>;
+
+struct Plan<O> {
+    next: Build<O>,
+    /// What the spec said that is in force here: claimed by the same again, what was changed since stays.
+    of_spec: Build<O>,
+}
 
 impl<O: Overseer> Seat for OverseerCell<O> {
     fn core(&self) -> &Arc<CellCore> {
@@ -174,7 +180,7 @@ impl<O: Overseer> ShellLife<O> {
         incarnation: Incarnation,
         control: Arc<ControlLane>,
     ) -> Self {
-        let build = lock(&cell.build).clone();
+        let build = lock(&cell.build).next.clone();
         let overseer = build();
         *lock(&cell.shown) = overseer.shows();
         ShellLife { cell, overseer, incarnation, control, context: None, done: false }
@@ -310,7 +316,20 @@ impl<O: Overseer> OverseerRef<O> {
 
     /// From the next life on it is made by `build`.
     pub fn build_with(&self, build: impl Fn() -> O + Send + Sync + 'static) {
-        *lock(&self.cell.build) = Arc::new(build);
+        let old = std::mem::replace(&mut lock(&self.cell.build).next, Arc::new(build));
+        drop(old); // outside the lock
+    }
+
+    /// From the next life on it is made as that spec says, unless it is the spec that is in force already.
+    fn renew(&self, spec: &Build<O>) {
+        let old = {
+            let mut plan = lock(&self.cell.build);
+            if Arc::ptr_eq(&plan.of_spec, spec) {
+                return;
+            }
+            std::mem::replace(&mut *plan, Plan { next: spec.clone(), of_spec: spec.clone() })
+        };
+        drop(old); // outside the lock
     }
 
     /// Hands it a message however many wait: for what is bounded elsewhere, such as what it tells itself, or a request
@@ -348,12 +367,19 @@ impl<O: Overseer> OverseerRef<O> {
 
     /// A spec for a place where an `O` lives; `build` makes it anew for each life.
     pub fn spec(name: impl Into<String>, build: impl Fn() -> O + Clone + Send + Sync + 'static) -> PlaceSpec {
-        PlaceSpec::new(name.into(), move |runtime, path| {
+        let build: Build<O> = Arc::new(build);
+        let renewed = build.clone();
+        let make = move |runtime: &Runtime, path: ActorPath| {
             let build = build.clone();
             let world = runtime.world();
             world.directory.claim_or_insert::<OverseerCell<O>>(&path, || {
                 Arc::new(Self::cell(world, path.clone(), false, build))
             })
+        };
+        PlaceSpec::new(name.into(), make, move |place| {
+            if let Some(me) = Self::of(place) {
+                me.renew(&renewed);
+            }
         })
     }
 
@@ -361,10 +387,11 @@ impl<O: Overseer> OverseerRef<O> {
         world: &Arc<crate::world::World>,
         path: ActorPath,
         is_root: bool,
-        build: impl Fn() -> O + Send + Sync + 'static,
+        build: Build<O>,
     ) -> OverseerCell<O> {
         let core = CellCore::new(world.clone(), path, crate::message::short_type_name::<O>(), false);
-        let (build, knock, shown) = (Mutex::new(Arc::new(build) as _), Mutex::default(), Mutex::default());
+        let build = Mutex::new(Plan { next: build.clone(), of_spec: build });
+        let (knock, shown) = (Mutex::default(), Mutex::default());
         OverseerCell { core, build, knock, shown, is_root }
     }
 
@@ -374,7 +401,7 @@ impl<O: Overseer> OverseerRef<O> {
         path: ActorPath,
         build: impl Fn() -> O + Send + Sync + 'static,
     ) -> Result<(Self, Incarnation), SpawnError> {
-        let cell = Arc::new(Self::cell(world, path, true, build));
+        let cell = Arc::new(Self::cell(world, path, true, Arc::new(build)));
         let incarnation = launch_shell(cell.clone(), None).await?;
         Ok((OverseerRef { cell }, incarnation))
     }

@@ -398,20 +398,23 @@ enum Protected {
 }
 
 type Make = dyn Fn(&Runtime, ActorPath) -> Result<Place, SpawnError> + Send + Sync;
+type Renew = dyn Fn(&Place) + Send + Sync;
 
 /// How to make a place: a name and what lives there. A supervisor's child spec wraps one.
 #[derive(Clone)]
 pub struct PlaceSpec {
     name: String,
     make: Arc<Make>,
+    renew: Arc<Renew>,
 }
 
 impl PlaceSpec {
     pub(crate) fn new(
         name: String,
         make: impl Fn(&Runtime, ActorPath) -> Result<Place, SpawnError> + Send + Sync + 'static,
+        renew: impl Fn(&Place) + Send + Sync + 'static,
     ) -> Self {
-        PlaceSpec { name, make: Arc::new(make) }
+        PlaceSpec { name, make: Arc::new(make), renew: Arc::new(renew) }
     }
 
     /// The last segment of the path it gets.
@@ -420,7 +423,8 @@ impl PlaceSpec {
     }
 
     /// Makes the place under `parent`, or claims the one that is there with its mailbox: that of an earlier life of
-    /// the same supervisor. Its incarnation may be on its way out still: bring it down before the launch.
+    /// the same supervisor. Its incarnation may be on its way out still: bring it down before the launch. One that is
+    /// claimed is as it was made: [`renew`](PlaceSpec::renew) it where this spec is to hold.
     ///
     /// # Errors
     ///
@@ -428,9 +432,17 @@ impl PlaceSpec {
     pub fn place(&self, runtime: &Runtime, parent: Option<&ActorPath>) -> Result<Place, SpawnError> {
         let path = match parent {
             Some(parent) => parent.child(&self.name)?,
-            None => ActorPath::parse(&self.name)?,
+            None => ActorPath::top(&self.name)?,
         };
         (self.make)(runtime, path)
+    }
+
+    /// Lets the next life of `place` begin as this spec says: with its arguments and its start deadline, redeliveries,
+    /// quarantine and progress deadline; a supervisor with its children. A life that runs goes on with what it began with.
+    /// What a place is made of stays: its mailbox, and whether and when its state is stored. Without effect on a place of
+    /// another type.
+    pub fn renew(&self, place: &Place) {
+        (self.renew)(place);
     }
 }
 

@@ -15,7 +15,7 @@ use crate::mailbox::hand::Hand;
 use crate::mailbox::lanes::Raised;
 use crate::mailbox::quarantine::Quarantine;
 use crate::mailbox::queue::{Gate, Mailbox, Queued};
-use crate::mailbox::{DeadLetterReason, MailboxSpec};
+use crate::mailbox::{DeadLetterReason, MailboxSpec, Overflow};
 use crate::message::envelope::Parcel;
 use crate::message::{Head, MessageId, NoReply};
 use crate::sync::{drop_quietly, lock};
@@ -33,11 +33,19 @@ pub(crate) struct CellSettings {
     pub(crate) progress_within: Option<Duration>,
 }
 
+/// What a life begins with.
+pub(crate) struct Terms<A: Actor> {
+    pub(crate) args: Arc<A::Args>,
+    pub(crate) settings: CellSettings,
+}
+
 /// A cell with its type: what an [`ActorRef`](crate::ActorRef) points to.
 pub(crate) struct Cell<A: Actor> {
     pub(crate) core: Arc<CellCore>,
-    pub(crate) args: Arc<A::Args>,
-    pub(crate) settings: CellSettings,
+    /// Those of the next life; the one that runs keeps its own.
+    terms: Mutex<Arc<Terms<A>>>,
+    /// What its mailbox was made with: that stays, whatever later terms say.
+    pub(crate) overflow: Overflow,
     pub(crate) mailbox: Mailbox<A::Inbox>,
     pub(crate) durability: Option<Durability<A>>,
     pub(crate) quarantine: Quarantine<A::Inbox>,
@@ -46,22 +54,28 @@ pub(crate) struct Cell<A: Actor> {
 }
 
 impl<A: Actor> Cell<A> {
-    pub(crate) fn new(
-        core: Arc<CellCore>,
-        args: Arc<A::Args>,
-        settings: CellSettings,
-        durability: Option<Durability<A>>,
-    ) -> Self {
+    pub(crate) fn new(core: Arc<CellCore>, terms: Arc<Terms<A>>, durability: Option<Durability<A>>) -> Self {
+        let mailbox = terms.settings.mailbox;
         Cell {
-            args,
-            mailbox: Mailbox::new(settings.mailbox, core.world.clock),
-            settings,
+            terms: Mutex::new(terms),
+            overflow: mailbox.overflow,
+            mailbox: Mailbox::new(mailbox, core.world.clock),
             durability,
             quarantine: Quarantine::default(),
             watched: Watched::default(),
             core,
             ending: Mutex::default(),
         }
+    }
+
+    pub(crate) fn terms(&self) -> Arc<Terms<A>> {
+        lock(&self.terms).clone()
+    }
+
+    /// The next life begins with these.
+    pub(crate) fn renew(&self, terms: Arc<Terms<A>>) {
+        let old = std::mem::replace(&mut *lock(&self.terms), terms);
+        drop_quietly(old); // outside the lock: the arguments are the author's type
     }
 
     fn clear_out(&self, gate: Gate) {
@@ -95,7 +109,7 @@ impl<A: Actor> Cell<A> {
 
     /// A stop is nobody's fault, and no try.
     fn was_last_try(&self, head: &Head, reason: &ExitReason) -> bool {
-        head.tries >= self.settings.redeliveries && !matches!(reason, ExitReason::Shutdown)
+        head.tries >= self.terms().settings.redeliveries && !matches!(reason, ExitReason::Shutdown)
     }
 
     /// Lays a message aside that the actor fell over once too often.
@@ -179,7 +193,7 @@ impl<A: Actor> Cell<A> {
                 None
             }
             // After a kill as well, or a message that has to be killed would come back for ever.
-            Some(again) if comes_again && self.settings.quarantines => {
+            Some(again) if comes_again && self.terms().settings.quarantines => {
                 self.lay_aside(Hand { again: None, ..hand }, *again, reason);
                 None
             }
@@ -235,7 +249,7 @@ impl<A: Actor> Seat for Cell<A> {
                 return false;
             }
             self.mailbox.hand_to(0);
-            let is_repeat = self.settings.quarantines
+            let is_repeat = self.terms().settings.quarantines
                 && reason.is_fall()
                 && hand.as_ref().is_some_and(|hand| hand.head.has_fallen && !hand.is_done);
             if is_repeat {

@@ -1,12 +1,12 @@
 //! Watches one actor with a progress deadline while it has work: a handler that waits for too long is cut by its own
 //! timer, but one that blocks its thread can be seen from outside alone.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::cell::{Incarnation, Place};
-use crate::sync::give_way;
+use crate::sync::{give_way, lock};
 
 /// Whether somebody watches a cell already, and whose handler runs there.
 #[derive(Debug, Default)]
@@ -14,6 +14,8 @@ pub(crate) struct Watched {
     is_watched: Arc<AtomicBool>,
     /// The incarnation; 0 is nobody.
     handles: Arc<AtomicU64>,
+    /// How long a handler of the life that runs may take: the next may have another limit.
+    limit: Arc<Mutex<Duration>>,
 }
 
 impl Watched {
@@ -31,10 +33,12 @@ impl Watched {
 
     /// Begins to watch `place`, unless somebody does. Ends when the actor has nothing in hand.
     pub(crate) async fn begin(&self, place: impl FnOnce() -> Place, limit: Duration) {
+        *lock(&self.limit) = limit;
         if self.is_watched.swap(true, Ordering::AcqRel) {
             return;
         }
         let (place, is_watched, handles) = (place(), self.is_watched.clone(), self.handles.clone());
+        let limit = self.limit.clone();
         let world = place.0.core().world.clone();
         let clock = world.clock;
         world.track(async move {
@@ -44,11 +48,11 @@ impl Watched {
                 let hand = glance.in_hand.filter(|_| !glance.is_settling)?;
                 Some((place.0.core().occupant()?, hand.id, hand.tries))
             };
-
             let mut seen = in_hand();
             loop {
                 // Somewhat longer than the handler's own timer, which is the better way.
-                clock.sleep(limit.saturating_add(limit / 8)).await;
+                let waits = *lock(&limit);
+                clock.sleep(waits.saturating_add(waits / 8)).await;
                 let now = in_hand();
                 if let Some((incarnation, ..)) = now
                     && now == seen

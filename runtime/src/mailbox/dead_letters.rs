@@ -36,6 +36,9 @@ pub enum DeadLetterReason {
     /// The place was deleted, or laid aside for now, while it waited.
     #[error("its place was deleted, or laid aside for now, while it waited")]
     Gone,
+    /// Its actor had told it itself, and takes nothing new any more because it drains.
+    #[error("its actor drains, and takes nothing new")]
+    Draining,
     /// Its actor went down with its group, and its supervisor clears the mailbox then.
     #[error("its actor was restarted with its group, and its mailbox cleared")]
     Cleared,
@@ -58,6 +61,7 @@ impl DeadLetterReason {
             DeadLetterReason::Expired => "expired",
             DeadLetterReason::Shed => "shed",
             DeadLetterReason::Gone => "gone",
+            DeadLetterReason::Draining => "draining",
             DeadLetterReason::Cleared => "cleared",
             DeadLetterReason::Unstored => "unstored",
             DeadLetterReason::Fenced => "fenced",

@@ -188,7 +188,7 @@ impl<M: Message> Envelope<M> {
             && !reply.is_nobody()
         {
             // Nobody may be waiting any more: then the value is dropped, as the asker was told in `ask`.
-            drop_quietly(reply.send(value));
+            drop_quietly(reply.answer(value));
         }
         Ok(())
     }

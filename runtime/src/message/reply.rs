@@ -12,8 +12,8 @@ use std::task::{Poll, Waker};
 use tokio::time::Instant;
 
 use crate::actor::ExitReason;
-use crate::address::ActorPath;
 use crate::address::tell::Ring;
+use crate::address::{ActorPath, ring};
 use crate::cell::CellCore;
 use crate::message::Failure;
 use crate::store::StoreError;
@@ -227,13 +227,20 @@ impl<R: Send + 'static> ReplyPort<R> {
         ReplyPort { slot: None }
     }
 
-    /// Answers the asker.
+    /// Answers the asker. A port may outlive the incarnation that kept it, in the hand of another actor or of a task of
+    /// your own; whoever holds it may answer, but not the incarnation itself once it was replaced.
     ///
     /// # Errors
     ///
     /// The value comes back when nobody waits for it: the message was told, or the asker gave up, or was answered
-    /// by somebody else (the supervisor of an incarnation that was fenced).
-    pub fn send(mut self, value: R) -> Result<(), R> {
+    /// by somebody else (the supervisor of an incarnation that was fenced). And when the handler that sends was fenced: then
+    /// the asker is told [`NoReply::Dropped`], unless somebody else holds a port.
+    pub fn send(self, value: R) -> Result<(), R> {
+        if ring::is_fenced() { Err(value) } else { self.answer(value) }
+    }
+
+    /// As [`send`](ReplyPort::send), for the message in hand: fenced, it was answered by who fenced it.
+    pub(crate) fn answer(mut self, value: R) -> Result<(), R> {
         match self.slot.take() {
             Some(slot) => slot.answer(Ok(value)).map_err(|value| match value {
                 Ok(value) => value,
@@ -243,9 +250,12 @@ impl<R: Send + 'static> ReplyPort<R> {
         }
     }
 
-    /// Answers the asker with a failure instead. Without effect when nobody waits.
+    /// Answers the asker with a failure instead. Without effect when nobody waits; refused as by [`send`](ReplyPort::send)
+    /// when the handler was fenced.
     pub fn fail(self, failure: Failure) {
-        self.give_up(refusal(failure));
+        if !ring::is_fenced() {
+            self.give_up(refusal(failure));
+        }
     }
 
     pub(crate) fn give_up(mut self, why: NoReply) {
