@@ -54,8 +54,8 @@ pub use greenroom_supervision::{
     AdminError, AutoShutdown, ChildCounts, ChildInfo, ChildKind, ChildSettings, ChildSpec, ChildState,
     CustomStrategy, DynamicRef, DynamicSupervisor, DynamicTrees, Mailbox, NodeKind, Pool, PoolAsk, PoolRef,
     Restart, Route, RouteError, Routed, Routing, Shutdown, SpecComplaint, Strategy, SuperviseError,
-    SuperviseExt, Supervisor, SupervisorRef, SupervisorShape, SupervisorView, Tree, TreeMailbox, TreeNode,
-    TreeText,
+    SuperviseExt, Supervisor, SupervisorRef, SupervisorShape, SupervisorView, Tree, TreeBreaker, TreeMailbox,
+    TreeNode, TreeText,
 };
 
 pub use greenroom_tools::{

@@ -36,6 +36,14 @@ pub enum RuntimeEvent {
         /// When: zero without a backoff.
         delay: Duration,
     },
+    /// An outage kept an actor from starting for longer than its spec allows. It is started again by request only; what
+    /// waited for it are dead letters.
+    LaidAside {
+        /// Who.
+        path: ActorPath,
+        /// How its last start failed.
+        reason: ExitReason,
+    },
     /// Messages that waited at a member of a pool that is down were moved to others.
     Rerouted {
         /// Where they waited.

@@ -13,6 +13,7 @@ use crate::address::{ActorPath, ActorRef, Address, PathError, ResolveError};
 use crate::builder::Builder;
 use crate::cell::{Incarnation, LaunchError, OverseerRef, Place, PlaceSpec};
 use crate::clock::Clock;
+use crate::config::RuntimeConfig;
 use crate::events::RuntimeEvent;
 use crate::mailbox::{DeadLetters, Overflow};
 use crate::resilience::{Breaker, BreakerSpec};
@@ -171,6 +172,11 @@ impl Runtime {
     /// The clock of this runtime.
     pub fn clock(&self) -> Clock {
         self.world.clock
+    }
+
+    /// The settings it was built with.
+    pub fn config(&self) -> &RuntimeConfig {
+        &self.world.config
     }
 
     /// Spawns an `A` called `name`, which is one segment of a path, at the top of the tree and waits until it has started.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use greenroom_runtime::{ExitPhase, ExitReason, FailureClass, Incarnation, Place, Runtime};
+use greenroom_runtime::{ExitReason, FailureClass, Incarnation, Place, Runtime};
 
 use crate::board::Mark;
 use crate::child_spec::{ChildKind, ChildSettings};
@@ -21,6 +21,8 @@ pub(crate) struct Child {
     pub(crate) incarnation: Option<Incarnation>,
     /// Restarts in a row, for the backoff.
     attempts: u32,
+    /// Starts in a row that failed because the world outside did.
+    outage_tries: u32,
     /// When it last started, since the start of the runtime; taken when it ends. A start that fails is no run.
     runs_since: Option<Duration>,
     /// The try it waits for, and who comes up with it.
@@ -59,6 +61,7 @@ impl Child {
             rank: 0,
             incarnation: None,
             attempts: 0,
+            outage_tries: 0,
             runs_since: None,
             ticket: None,
             is_watched: false,
@@ -70,8 +73,12 @@ impl Child {
     }
 
     pub(crate) fn facts(&self) -> ChildFacts {
-        let ChildSettings { restart, backoff, significant, .. } = self.settings;
-        let on_external = if backoff.is_some() { OnExternal::BacksOff } else { OnExternal::Counts };
+        let ChildSettings { restart, backoff, outage_tries, significant, .. } = self.settings;
+        let on_external = match (backoff, outage_tries) {
+            (None, _) => OnExternal::Counts,
+            (Some(_), Some(max)) if self.outage_tries >= max.max(1) => OnExternal::LaysAside,
+            (Some(_), _) => OnExternal::BacksOff,
+        };
         ChildFacts { restart, state: self.state, on_external, significant }
     }
 
@@ -80,6 +87,13 @@ impl Child {
         self.turn(ChildState::Running);
         self.runs_since = Some(now);
         self.ticket = None;
+        self.outage_tries = 0;
+    }
+
+    /// Its start failed in this way.
+    pub(crate) fn has_failed(&mut self, class: ExitClass) {
+        self.outage_tries =
+            if class == ExitClass::External { self.outage_tries.saturating_add(1) } else { 0 };
     }
 
     /// From now on it waits for the try that comes with this ticket.
@@ -110,6 +124,7 @@ impl Child {
     pub(crate) fn has_stopped(&mut self) {
         self.turn(ChildState::Stopped);
         self.ticket = None;
+        self.outage_tries = 0;
     }
 
     fn turn(&mut self, state: ChildState) {
@@ -168,13 +183,47 @@ impl Child {
 /// What an exit means to the policy.
 pub(crate) fn classify(reason: &ExitReason) -> ExitClass {
     match reason {
-        ExitReason::Failed { phase: ExitPhase::Start, failure }
-            if failure.class() == FailureClass::External =>
-        {
+        // In its start, or when a durable actor could not read its state back; no other handler ends with this class.
+        ExitReason::Failed { failure, .. } if failure.class() == FailureClass::External => {
+            ExitClass::External
+        }
+        // Nor is it the fault of a supervisor that one of its children could not start for that.
+        ExitReason::ChildFailedToStart { caused_by, .. } if classify(caused_by) == ExitClass::External => {
             ExitClass::External
         }
         reason if reason.is_normal() => ExitClass::Normal,
         reason if reason.is_shutdown() => ExitClass::Shutdown,
         _ => ExitClass::Abnormal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use greenroom_runtime::{ActorPath, ExitPhase, Failure};
+
+    use super::*;
+
+    #[test]
+    fn an_outage_is_one_wherever_it_showed_and_a_bug_is_none() {
+        let failed = |phase, class| ExitReason::Failed { phase, failure: Failure::of(class, "as planned") };
+        let below = |caused_by: ExitReason| ExitReason::ChildFailedToStart {
+            child: ActorPath::parse("sup/a").unwrap(),
+            caused_by: Arc::new(caused_by),
+        };
+        let (outage, bug) = (FailureClass::External, FailureClass::Bug);
+        let table = [
+            (failed(ExitPhase::Start, outage), ExitClass::External),
+            (failed(ExitPhase::Handle, outage), ExitClass::External),
+            (below(failed(ExitPhase::Start, outage)), ExitClass::External),
+            (below(below(failed(ExitPhase::Start, outage))), ExitClass::External),
+            (failed(ExitPhase::Start, bug), ExitClass::Abnormal),
+            (below(failed(ExitPhase::Start, bug)), ExitClass::Shutdown), // as in OTP
+            (ExitReason::StartTimedOut, ExitClass::Abnormal),
+            (ExitReason::Killed { phase: ExitPhase::Idle }, ExitClass::Abnormal),
+        ];
+
+        for (reason, class) in table {
+            assert_eq!(classify(&reason), class, "{reason:?}");
+        }
     }
 }

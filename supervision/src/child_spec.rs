@@ -55,6 +55,8 @@ pub struct ChildSettings {
     pub significant: bool,
     /// The wait before each restart; none without.
     pub backoff: Option<Backoff>,
+    /// How many starts in a row may fail because the world outside does, with a backoff; `None`: any number.
+    pub outage_tries: Option<u32>,
     /// What becomes of waiting messages when it goes down with its group.
     pub mailbox: Mailbox,
 }
@@ -91,6 +93,7 @@ impl ChildSettings {
             },
             significant: false,
             backoff: None,
+            outage_tries: None,
             mailbox: Mailbox::Keep,
         }
     }
@@ -151,10 +154,25 @@ impl ChildSpec {
 
     /// Waits before each restart, and longer each time. More than OTP does: with it, a start that fails because the
     /// world outside does ([`FailureClass::External`](greenroom_runtime::FailureClass)) does not count for the
-    /// intensity. Default: none, restarts are at once.
+    /// intensity, but for [`outage_tries`](ChildSpec::outage_tries). Default: none, restarts are at once.
+    ///
+    /// A supervisor does not start if one of its children does not; if that is for such a reason, so it is for the
+    /// supervisor. So give those above a backoff as well. The first start of a whole tree is no restart: its failure is told
+    /// to who wanted it started, whatever the reason.
     #[must_use]
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.settings.backoff = Some(backoff);
+        self
+    }
+
+    /// So many starts in a row, at least 1, may fail because the world outside does; then the child is laid aside, and its
+    /// supervisor, its siblings, and the rest of its group go on without it: an outage takes nobody else down. What waits
+    /// for it goes to dead letters; [`restart_child`](crate::SupervisorRef::restart_child) starts it again, with all its
+    /// tries. A start that succeeds lets the count begin anew. Means nothing without a [`backoff`](ChildSpec::backoff), for
+    /// then each failed start counts for the intensity. Default: it is tried for ever.
+    #[must_use]
+    pub fn outage_tries(mut self, max: u32) -> Self {
+        self.settings.outage_tries = Some(max);
         self
     }
 

@@ -101,6 +101,14 @@ impl<A: Actor> DynamicSupervisor<A> {
         self
     }
 
+    /// How many starts in a row an outage may fail, as [`ChildSpec::outage_tries`](crate::ChildSpec::outage_tries); after
+    /// that the child goes, for it has no spec of its own to keep.
+    #[must_use]
+    pub fn outage_tries(mut self, max: u32) -> Self {
+        self.settings.outage_tries = Some(max);
+        self
+    }
+
     /// What each child's spec says besides its name and arguments: mailbox, start deadline, durability.
     #[must_use]
     pub fn each(mut self, configure: impl Fn(ActorSpec<A>) -> ActorSpec<A> + Send + Sync + 'static) -> Self {

@@ -78,5 +78,5 @@ pub use route::{IntoStep, Route, Routed};
 pub use routing::Routing;
 pub use supervisor_ref::{SuperviseError, SuperviseExt, SupervisorRef};
 pub use supervisor_spec::{SpecComplaint, Supervisor};
-pub use tree::{NodeKind, SupervisorShape, SupervisorView, Tree, TreeMailbox, TreeNode};
+pub use tree::{NodeKind, SupervisorShape, SupervisorView, Tree, TreeBreaker, TreeMailbox, TreeNode};
 pub use tree_text::TreeText;

@@ -13,7 +13,7 @@ use crate::pool_ref::{BoxFuture, PoolRef, RouteError};
 
 /// A chain of fallbacks for messages of type `M`: pools and single actors, the preferred one first.
 ///
-/// A step is passed over while nobody there runs and has room. When that is so of all, the message goes to the first
+/// A step is passed over while nobody there runs, has room, and is not behind an open breaker. When that is so of all, the message goes to the first
 /// step whose members are about to come back: their mailboxes stand.
 ///
 /// ```
@@ -82,8 +82,8 @@ impl<M: Message> Route<M> {
         Route { steps: self.steps.iter().cloned().chain([next.into_step()]).collect() }
     }
 
-    /// Asks the first step that can take `message`, and waits at most `limit` for room and answer of each that is
-    /// tried.
+    /// Asks the first step that can take `message`, and waits at most `limit` for room and answer of each step
+    /// that is tried.
     ///
     /// # Errors
     ///
@@ -101,7 +101,10 @@ impl<M: Message> Route<M> {
             match step.ask(message, limit).await {
                 Ok(reply) => return Ok(Routed { reply, step: at }),
                 Err(error @ RouteError::Asked(AskError::WaitsInRing { .. })) => return Err(error),
-                Err(RouteError::NobodyAvailable { message: back, .. })
+                Err(
+                    RouteError::NobodyAvailable { message: back, .. }
+                    | RouteError::DeadlinePassed { message: back, .. },
+                )
                 | Err(RouteError::Asked(AskError::NotDelivered(
                     TellError::MailboxFull { message: back, .. }
                     | TellError::Gone { message: back, .. }

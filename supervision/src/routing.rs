@@ -2,9 +2,10 @@
 
 /// Says which member of a pool gets a message. Default: [`Routing::RoundRobin`].
 ///
-/// Every one of them passes over members that are down, stopped, draining, or over their watermark, as long as there are
-/// others; a member that is being restarted is the last resort, for its mailbox stands. Above all watermarks an ask is
-/// refused, and a tell takes what room there is.
+/// Every one of them passes over members that are down, stopped, draining, over their watermark, or behind an open
+/// [breaker](crate::Pool::breaker), as long as there are others; a member that is being restarted is the last resort, for
+/// its mailbox stands. Above all watermarks an ask is refused, and a tell takes what room there is; and so it is when all
+/// breakers are open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Routing {
     /// Each in turn.
@@ -36,13 +37,15 @@ pub(crate) enum Standing {
     Restarting,
     /// It is over its watermark.
     HasEnough,
+    /// It failed too often: its breaker lets no call through.
+    Tripped,
     /// It takes nothing.
     Out,
 }
 
 impl Routing {
     /// The members to try, best first: those that are ready, then those that are coming back, then those that have
-    /// enough. `turn` is a number that rises with every choice.
+    /// enough, then those whose breaker is open. `turn` is a number that rises with every choice.
     pub(crate) fn order(self, members: &[Candidate], turn: usize) -> Vec<usize> {
         let len = members.len();
         let mut order: Vec<usize> = match self {
@@ -74,6 +77,15 @@ pub(crate) fn responsible<'n>(key: &[u8], members: impl Iterator<Item = &'n str>
     weighed.max().map_or(0, |(_, at)| at)
 }
 
+/// The positions of all members in the order in which they stand in for one another for `key`: first the one that is
+/// [`responsible`]; each is the one that would be if those before it were not there.
+pub(crate) fn ring<'n>(key: &[u8], members: impl Iterator<Item = &'n str>) -> Vec<usize> {
+    let mut weighed: Vec<(u64, usize)> =
+        members.enumerate().map(|(at, name)| (weight(key, name), at)).collect();
+    weighed.sort_unstable_by(|one, other| other.cmp(one));
+    weighed.into_iter().map(|(_, at)| at).collect()
+}
+
 fn weight(key: &[u8], name: &str) -> u64 {
     let bytes = key.iter().copied().chain([0xff]).chain(name.bytes());
     let mut hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
@@ -92,7 +104,7 @@ mod tests {
 
     #[test]
     fn each_routing_orders_members_as_it_says() {
-        // R: ready, r: restarting, E: has enough, -: out; then the load.
+        // R: ready, r: restarting, E: has enough, T: tripped, -: out; then the load.
         #[rustfmt::skip]
         let table: &[(Routing, &str, usize, &[usize])] = &[
             (Routing::RoundRobin,     "R0 R0 R0", 0, &[0, 1, 2]),
@@ -102,6 +114,9 @@ mod tests {
             (Routing::RoundRobin,     "E0 r0 R0", 0, &[2, 1, 0]),
             (Routing::RoundRobin,     "-0 -0",    0, &[]),
             (Routing::RoundRobin,     "",         3, &[]),
+            (Routing::RoundRobin,     "T0 E0 r0 R0 -0", 0, &[3, 2, 1, 0]),
+            (Routing::LeastLoaded,    "T0 R9 R5", 0, &[2, 1, 0]),
+            (Routing::FirstAvailable, "T0 R9",    0, &[1, 0]),
             (Routing::LeastLoaded,    "R5 R2 R9", 0, &[1, 0, 2]),
             (Routing::LeastLoaded,    "R5 R5 R9", 1, &[1, 0, 2]),
             (Routing::LeastLoaded,    "R5 r0 R9", 0, &[0, 2, 1]),
@@ -120,7 +135,7 @@ mod tests {
     quickcheck! {
         fn nobody_who_is_out_is_tried_and_everybody_else_once(members: Vec<(u8, u8)>, turn: usize) -> bool {
             let members: Vec<Candidate> = members.into_iter().map(|(standing, load)| Candidate {
-                standing: STANDINGS[usize::from(standing % 4)],
+                standing: STANDINGS[usize::from(standing % 5)],
                 load: load.into(),
             }).collect();
             [Routing::RoundRobin, Routing::LeastLoaded, Routing::FirstAvailable, Routing::ByKey].into_iter().all(|routing| {
@@ -130,6 +145,16 @@ mod tests {
                 let expected: Vec<usize> =
                     (0..members.len()).filter(|&at| members[at].standing != Standing::Out).collect();
                 sorted == expected && order.is_sorted_by_key(|&at| members[at].standing)
+            })
+        }
+
+        fn who_stands_in_for_a_key_is_who_would_have_it_without_those_before(key: Vec<u8>, len: u8) -> bool {
+            let names: Vec<String> = (1..=usize::from(len % 20) + 1).map(|name| name.to_string()).collect();
+            let order = ring(&key, names.iter().map(String::as_str));
+            order.len() == names.len() && (0..order.len()).all(|from| {
+                let mut left = order[from..].to_vec();
+                left.sort_unstable();
+                left[responsible(&key, left.iter().map(|at| names[*at].as_str()))] == order[from]
             })
         }
 
@@ -154,14 +179,15 @@ mod tests {
         assert!(counts.iter().all(|count| (1_118..=1_382).contains(count)), "{counts:?}");
     }
 
-    const STANDINGS: [Standing; 4] =
-        [Standing::Ready, Standing::Restarting, Standing::HasEnough, Standing::Out];
+    const STANDINGS: [Standing; 5] =
+        [Standing::Ready, Standing::Restarting, Standing::HasEnough, Standing::Tripped, Standing::Out];
 
     fn candidate(text: &str) -> Candidate {
         let standing = match &text[..1] {
             "R" => Standing::Ready,
             "r" => Standing::Restarting,
             "E" => Standing::HasEnough,
+            "T" => Standing::Tripped,
             _ => Standing::Out,
         };
         Candidate { standing, load: text[1..].parse().expect("a load") }

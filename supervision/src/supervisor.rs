@@ -327,6 +327,11 @@ impl Supervising {
                 self.forget(key);
                 Flow::Stay
             }
+            Decision::LayAside { start } => {
+                let start = start.into_iter().map(|at| keys[at]).collect();
+                self.outlasted(key, reason, cx);
+                self.start_group(start, cx).await
+            }
             Decision::GiveUp => self.give_up(key, reason, cx).await,
             Decision::AutoShutdown => self.end_with(key, reason, cx).await,
             Decision::Restart { stop, forget, start } => {
@@ -340,6 +345,14 @@ impl Supervising {
                 self.begin_restart(key, start, cx).await
             }
         }
+    }
+
+    /// An outage has lasted for longer than the spec of a child allows.
+    fn outlasted(&mut self, key: Key, reason: &ExitReason, cx: &OverseerContext) {
+        let Some(path) = self.children.get(key).map(|child| child.place.path().clone()) else { return };
+        tracing::error!(child = %path, %reason, "an outage goes on for too long, the child is laid aside");
+        self.settle_declined(key);
+        cx.runtime().publish(RuntimeEvent::LaidAside { path, reason: reason.clone() });
     }
 
     async fn stop_with_group(&mut self, key: Key, cx: &OverseerContext) {
@@ -429,6 +442,7 @@ impl Supervising {
     fn announce_try(&mut self, key: Key, group: &[Key], reason: ExitReason, cx: &OverseerContext) {
         let group = Group::StaysDown(self.names(group));
         let Some(child) = self.children.get_mut(key) else { return };
+        child.has_failed(classify(&reason));
         let ticket = child.await_try(group);
         let child = child.name().to_owned();
         #[cfg(any(test, feature = "testing"))]

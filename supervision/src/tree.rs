@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use greenroom_runtime::{ActorPath, Epoch, InHand, LifeState, PastExit, Place, Runtime};
+use greenroom_runtime::{ActorPath, BreakerState, Clock, Epoch, InHand, LifeState, PastExit, Place, Runtime};
 
 use crate::board::{Board, Mark};
 use crate::policy::{AutoShutdown, ChildState, RestartIntensity, Strategy};
@@ -56,6 +56,9 @@ pub struct TreeNode {
     pub mailbox: Option<TreeMailbox>,
     /// The message being handled.
     pub in_hand: Option<InHand>,
+    /// The breaker in front of it; `None` unless it is a member of a pool that [has them](crate::Pool::breaker), once
+    /// somebody has a reference to that pool.
+    pub breaker: Option<Box<TreeBreaker>>,
     /// Its children, in start order.
     pub children: Vec<TreeNode>,
     rank: u64,
@@ -118,6 +121,33 @@ pub struct TreeMailbox {
     pub oldest_age: Option<Duration>,
 }
 
+/// The breaker in front of a member of a pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TreeBreaker {
+    /// Whether it lets calls through.
+    pub state: BreakerState,
+    /// When an open one lets the next call through as a trial: now, if that time has passed. `None` when it is not open.
+    pub next_trial: Option<Duration>,
+}
+
+impl TreeBreaker {
+    fn of(place: &Place, clock: Clock) -> Option<Self> {
+        let state = place.breaker()?.state();
+        let next_trial = match state {
+            BreakerState::Open { until } => {
+                Some(clock.elapsed() + until.saturating_duration_since(clock.now()))
+            }
+            BreakerState::Closed | BreakerState::HalfOpen => None,
+        };
+        Some(TreeBreaker { state, next_trial: next_trial.map(whole_ms) })
+    }
+}
+
+fn whole_ms(time: Duration) -> Duration {
+    Duration::from_millis(time.as_millis() as u64)
+}
+
 impl Tree {
     /// All places of `runtime`, or `top` and those below it.
     pub(crate) fn take(runtime: &Runtime, top: Option<&Place>) -> Self {
@@ -125,7 +155,7 @@ impl Tree {
         let below = runtime.walk(top.map(Place::path));
         let mut seen = Seen { nodes: Vec::new(), parents: Vec::new(), has_top: top.is_some() };
         for place in top.cloned().into_iter().chain(below) {
-            seen.add(TreeNode::of(&place, now_ms));
+            seen.add(TreeNode::of(&place, runtime.clock(), now_ms));
         }
         // Afterwards, so that nothing in it lies in its future.
         let taken_at = Duration::from_millis(runtime.clock().elapsed_ms());
@@ -163,7 +193,7 @@ impl Tree {
 }
 
 impl TreeNode {
-    fn of(place: &Place, now_ms: u64) -> Self {
+    fn of(place: &Place, clock: Clock, now_ms: u64) -> Self {
         let seen = place.observe();
         let mark = Mark::on(place);
         let board = place.shown().and_then(|shown| shown.downcast::<Board>().ok());
@@ -184,6 +214,7 @@ impl TreeNode {
                 oldest_age: seen.oldest_age,
             }),
             in_hand: seen.in_hand,
+            breaker: TreeBreaker::of(place, clock).map(Box::new),
             children: Vec::new(),
             rank: mark.map_or(0, |mark| mark.rank),
         }

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use greenroom_runtime::{Chain, InHand, LifeState};
+use greenroom_runtime::{BreakerState, Chain, InHand, LifeState};
 
 use crate::policy::{ChildState, Strategy};
 use crate::routing::Routing;
-use crate::tree::{NodeKind, SupervisorShape, SupervisorView, Tree, TreeMailbox, TreeNode};
+use crate::tree::{NodeKind, SupervisorShape, SupervisorView, Tree, TreeBreaker, TreeMailbox, TreeNode};
 
 /// Most letters of a cause that are printed.
 const CAUSE_MAX: usize = 60;
@@ -27,7 +27,7 @@ impl<'a> TreeText<'a> {
     }
 
     /// Prints at most so many alike siblings, and counts the others on one line: those are printed that do not run, have
-    /// a full mailbox, or were restarted; then the first. Default: 20.
+    /// a full mailbox or a breaker that is not closed, or were restarted; then the first. Default: 20.
     #[must_use]
     pub fn siblings(self, max: usize) -> Self {
         TreeText { siblings_max: max, ..self }
@@ -64,7 +64,8 @@ impl Rows {
         self.rows.push([
             name,
             what(node).into_owned(),
-            state(node, self.now),
+            state(node, self.now)
+                + &node.breaker.as_deref().map(|of| breaker(of, self.now)).unwrap_or_default(),
             format!("life {}", node.epoch),
             load(node),
             node.in_hand.as_ref().map(|in_hand| work(in_hand, self.now)).unwrap_or_default(),
@@ -154,8 +155,10 @@ fn lines(siblings: &[TreeNode], most: usize) -> Vec<Line<'_>> {
 /// How much a node, or somebody below it, is worth a look.
 fn trouble(node: &TreeNode) -> u8 {
     let is_full = node.mailbox.is_some_and(|mailbox| mailbox.waiting >= mailbox.capacity);
+    let is_left_alone = node.breaker.as_ref().is_some_and(|breaker| breaker.state != BreakerState::Closed);
     let own = match node.life {
         _ if node.blocked_lives > 0 => 3,
+        LifeState::Running if is_left_alone => 2,
         LifeState::Running if is_full => 2,
         LifeState::Running if node.restarts > 0 => 1,
         LifeState::Running => 0,
@@ -206,6 +209,17 @@ fn state(node: &TreeNode, now: Duration) -> String {
         (LifeState::Draining, ..) => "draining".to_owned(),
         (LifeState::Stopping, ..) => "stopping".to_owned(),
         (LifeState::Closed, ..) => "closed".to_owned(),
+    }
+}
+
+fn breaker(TreeBreaker { state, next_trial }: &TreeBreaker, now: Duration) -> String {
+    match (state, next_trial) {
+        (BreakerState::Closed, _) => ", breaker closed".to_owned(),
+        (BreakerState::HalfOpen, _) => ", breaker half-open".to_owned(),
+        (BreakerState::Open { .. }, Some(trial)) if *trial > now => {
+            format!(", breaker open for {}", span(*trial - now))
+        }
+        (BreakerState::Open { .. }, _) => ", breaker due for a trial".to_owned(),
     }
 }
 

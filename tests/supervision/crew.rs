@@ -66,6 +66,15 @@ pub(crate) async fn pool(
     (stage, crew, pool)
 }
 
+/// The members as the pool chooses them, by number: what goes through these references may move.
+pub(crate) fn routed<A: Actor>(pool: &PoolRef<A>) -> Vec<ActorRef<A>> {
+    let chosen = |member: &ActorRef<A>| {
+        let mut keys = (0..10_000_u32).map(|key| pool.by_key(key.to_le_bytes()));
+        keys.find(|chosen| *chosen == member).expect("each member has keys").clone()
+    };
+    pool.members().iter().map(chosen).collect()
+}
+
 /// Gives the member something to do, until it is cut or the bell is rung.
 pub(crate) async fn busy(stage: &Stage, member: &ActorRef<Member>) -> Arc<Notify> {
     let bell = Arc::new(Notify::new());

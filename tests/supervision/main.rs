@@ -9,6 +9,7 @@ mod listing;
 mod mailboxes;
 mod moves;
 mod nested;
+mod pool_breakers;
 mod pool_rings;
 mod pool_storm;
 mod pools;

@@ -3,14 +3,15 @@
 use greenroom::{ChildSpec, LifeState, Pool, RuntimeEvent, Shutdown, SuperviseExt, Supervisor};
 
 use crate::crew::{
-    AFTER, Crew, Job, Member, Opening, ask, ask_pool, busy, fell, jobs, moving, pool, sleep, waiting,
+    AFTER, Crew, Job, Member, Opening, ask, ask_pool, busy, fell, jobs, moving, pool, routed, sleep, waiting,
 };
 use crate::support::{Block, Child, Note, OFTEN, Stage, millis, secs};
 
 #[tokio::test(start_paused = true)]
 async fn what_waits_at_a_member_that_is_down_moves_with_its_askers_who_are_answered_by_colleagues() {
     let (stage, crew, pool) = pool(3, moving).await;
-    let [one, ..] = pool.members() else { panic!("three members") };
+    let members = routed(&pool);
+    let [one, ..] = &*members else { panic!("three members") };
     let mut events = stage.runtime.events();
     busy(&stage, one).await;
     let mut askers = Vec::new();
@@ -48,10 +49,11 @@ async fn what_waits_at_a_member_that_is_down_moves_with_its_askers_who_are_answe
 #[tokio::test(start_paused = true)]
 async fn an_asker_of_the_pool_is_answered_by_the_colleague_too() {
     let (stage, crew, pool) = pool(2, moving).await;
-    busy(&stage, &pool.members()[0]).await;
+    let members = routed(&pool);
+    busy(&stage, &members[0]).await;
     let asker = ask_pool(&pool, 1).await;
     crew.opens("1", Opening::Hangs);
-    fell(&stage, &pool.members()[0]).await;
+    fell(&stage, &members[0]).await;
     sleep(&stage, AFTER).await;
 
     assert_eq!(asker.await.unwrap().unwrap(), "2");
@@ -61,7 +63,8 @@ async fn an_asker_of_the_pool_is_answered_by_the_colleague_too() {
 #[tokio::test(start_paused = true)]
 async fn nothing_moves_before_the_time_is_up() {
     let (stage, crew, pool) = pool(2, moving).await;
-    let one = &pool.members()[0];
+    let members = routed(&pool);
+    let one = &members[0];
     crew.opens("1", Opening::Hangs);
     fell(&stage, one).await;
     one.try_tell(Job(1)).unwrap();
@@ -77,7 +80,8 @@ async fn nothing_moves_before_the_time_is_up() {
 #[tokio::test(start_paused = true)]
 async fn what_comes_later_to_a_member_that_is_still_down_moves_too() {
     let (stage, crew, pool) = pool(2, moving).await;
-    let one = &pool.members()[0];
+    let members = routed(&pool);
+    let one = &members[0];
     crew.opens("1", Opening::Hangs);
     fell(&stage, one).await;
     sleep(&stage, 3 * AFTER).await;
@@ -92,7 +96,8 @@ async fn what_comes_later_to_a_member_that_is_still_down_moves_too() {
 #[tokio::test(start_paused = true)]
 async fn a_member_that_is_back_in_time_keeps_what_waits() {
     let (stage, crew, pool) = pool(2, moving).await;
-    let one = &pool.members()[0];
+    let members = routed(&pool);
+    let one = &members[0];
     busy(&stage, one).await;
     let answers = [ask(one, 1).await, ask(one, 2).await];
     crew.opens("1", Opening::Takes(AFTER - millis(10)));
@@ -111,7 +116,8 @@ async fn a_member_that_is_back_in_time_keeps_what_waits() {
 #[tokio::test(start_paused = true)]
 async fn each_fall_has_its_own_time() {
     let (stage, crew, pool) = pool(2, moving).await;
-    let one = &pool.members()[0];
+    let members = routed(&pool);
+    let one = &members[0];
     crew.opens("1", Opening::Takes(millis(60)));
     fell(&stage, one).await;
     sleep(&stage, millis(80)).await;
@@ -130,7 +136,8 @@ async fn each_fall_has_its_own_time() {
 async fn starts_that_fail_do_not_begin_the_time_anew() {
     let backoff = greenroom::Backoff { jitter: 0.0, first: millis(30), ..greenroom::Backoff::default() };
     let (stage, crew, pool) = pool(2, |pool| moving(pool).backoff(backoff)).await;
-    let one = &pool.members()[0];
+    let members = routed(&pool);
+    let one = &members[0];
     crew.opens("1", Opening::Fails);
     fell(&stage, one).await;
     one.try_tell(Job(1)).unwrap();
@@ -146,7 +153,8 @@ async fn starts_that_fail_do_not_begin_the_time_anew() {
 #[tokio::test(start_paused = true)]
 async fn a_member_that_falls_while_another_hangs_in_its_start_is_watched_too() {
     let (stage, crew, pool) = pool(3, moving).await;
-    let [one, two, _] = pool.members() else { panic!("three members") };
+    let members = routed(&pool);
+    let [one, two, _] = &*members else { panic!("three members") };
     crew.opens("1", Opening::Hangs);
     fell(&stage, one).await;
     sleep(&stage, secs(1)).await;
@@ -170,7 +178,8 @@ async fn a_member_that_hangs_in_the_start_of_its_whole_pool_is_watched_too() {
     let top = top.child(ChildSpec::pool(crew.pool(2).reroute_after(Some(AFTER))));
     let top = stage.supervise(top).await;
     let pool = top.pool::<Member>("pool").await.unwrap();
-    let [one, two] = pool.members() else { panic!("two members") };
+    let members = routed(&pool);
+    let [one, two] = &*members else { panic!("two members") };
     busy(&stage, two).await;
     let answer = ask(two, 1).await;
     crew.opens("2", Opening::Hangs);
@@ -190,17 +199,18 @@ async fn a_member_that_hangs_in_the_start_of_its_whole_pool_is_watched_too() {
 #[tokio::test(start_paused = true)]
 async fn while_all_are_down_everything_waits_and_moves_to_the_first_that_is_back() {
     let (stage, crew, pool) = pool(3, moving).await;
+    let members = routed(&pool);
     for (at, name) in ["1", "2", "3"].into_iter().enumerate() {
-        busy(&stage, &pool.members()[at]).await;
+        busy(&stage, &members[at]).await;
         crew.opens(name, if at == 1 { Opening::Takes(millis(450)) } else { Opening::Hangs });
     }
     let mut askers = Vec::new();
     for number in 0..6 {
-        askers.push(ask(&pool.members()[number as usize % 3], number).await);
+        askers.push(ask(&members[number as usize % 3], number).await);
     }
     // The supervisor starts one after the other: first the one that comes back.
-    fell(&stage, &pool.members()[1]).await;
-    for member in [&pool.members()[0], &pool.members()[2]] {
+    fell(&stage, &members[1]).await;
+    for member in [&members[0], &members[2]] {
         fell(&stage, member).await;
     }
 
@@ -218,7 +228,8 @@ async fn while_all_are_down_everything_waits_and_moves_to_the_first_that_is_back
 #[tokio::test(start_paused = true)]
 async fn a_changed_pool_moves_messages_as_its_new_spec_says() {
     let (stage, crew, pool) = pool(2, |pool| pool.reroute_after(None)).await;
-    let one = &pool.members()[0];
+    let members = routed(&pool);
+    let one = &members[0];
     crew.opens("1", Opening::Hangs);
     fell(&stage, one).await;
     one.try_tell(Job(1)).unwrap();
@@ -246,8 +257,9 @@ async fn what_waits_at_a_killed_member_that_blocks_its_thread_moves() {
     let pool = Pool::<Child>::new("pool", 2, part).intensity(OFTEN.0, OFTEN.1).reroute_after(Some(millis(5)));
     let pool = pool.shutdown(Shutdown::Within(millis(20)));
     let pool = stage.runtime.supervise(pool).await.unwrap().as_pool::<Child>().await.unwrap();
+    let members = routed(&pool);
     let (release, released) = std::sync::mpsc::channel();
-    let [one, two] = pool.members() else { panic!("two members") };
+    let [one, two] = &*members else { panic!("two members") };
     one.tell(Block(released)).await.unwrap();
     stage.log.until("block member").await;
     one.tell(Note(1)).await.unwrap();
@@ -265,7 +277,8 @@ async fn what_waits_at_a_killed_member_that_blocks_its_thread_moves() {
 #[tokio::test(start_paused = true)]
 async fn what_waits_at_a_member_that_takes_long_to_stop_moves() {
     let (stage, _, pool) = pool(2, |pool| moving(pool).shutdown(Shutdown::Within(secs(1)))).await;
-    let one = &pool.members()[0];
+    let members = routed(&pool);
+    let one = &members[0];
     busy(&stage, one).await;
     let asker = ask(one, 1).await;
 

@@ -2,7 +2,7 @@
 
 use greenroom::{Actor, ActorRef, AskError, Context, Failure, Handler, Open, Routing};
 
-use crate::crew::{Do, Job, Opening, beside, fell, moving, pool};
+use crate::crew::{Do, Job, Opening, beside, fell, moving, pool, routed};
 use crate::support::{Stage, millis, secs};
 
 /// Somebody outside of the pool, who does what it is asked to.
@@ -45,8 +45,9 @@ fn asks_back(outsider: &ActorRef<Outsider>) -> Do {
 #[tokio::test(start_paused = true)]
 async fn a_ring_is_found_where_the_message_went() {
     let (stage, crew, pool) = pool(2, |pool| moving(pool).routing(Routing::FirstAvailable)).await;
+    let members = routed(&pool);
     let outsider = outsider(&stage).await;
-    let [one, two] = pool.members() else { panic!("two members") };
+    let [one, two] = &*members else { panic!("two members") };
     // The last that is down gets the message; then it hangs on, while the other is back.
     crew.opens("1", Opening::Hangs);
     crew.opens("2", Opening::Takes(millis(50)));
@@ -70,8 +71,9 @@ async fn a_ring_is_found_where_the_message_went() {
 #[tokio::test(start_paused = true)]
 async fn a_message_does_not_move_to_where_it_would_close_a_ring() {
     let (stage, crew, pool) = pool(3, moving).await;
+    let members = routed(&pool);
     let outsider = outsider(&stage).await;
-    let [one, two, three] = pool.members() else { panic!("three members") };
+    let [one, two, three] = &*members else { panic!("three members") };
     crew.opens("1", Opening::Hangs);
     crew.opens("3", Opening::Takes(millis(300)));
     fell(&stage, three).await;
@@ -95,5 +97,50 @@ async fn a_message_does_not_move_to_where_it_would_close_a_ring() {
     assert_eq!(first, "3", "it waited for member 3 rather than move to member 2");
     assert_eq!(second, "no ring");
     assert!(begun.elapsed() < secs(1), "{:?}", begun.elapsed());
+    stage.end().await;
+}
+
+// ---- a member and its own pool ----
+
+/// The story: a member that asked its own pool was chosen itself each time its turn came, and got a ring for an answer.
+#[tokio::test(start_paused = true)]
+async fn a_member_that_asks_its_own_pool_is_answered_by_a_colleague() {
+    for routing in [Routing::RoundRobin, Routing::LeastLoaded, Routing::FirstAvailable, Routing::ByKey] {
+        let (stage, _, pool) = pool(2, |pool| pool.routing(routing)).await;
+        for _ in 0..3 {
+            let inner = pool.clone();
+            let asks = Do::new(move || async move { Ok(inner.ask(Job(1)).await?) });
+
+            assert_eq!(pool.members()[0].ask(asks).await.unwrap(), "2", "{routing:?}");
+        }
+        stage.end().await;
+    }
+}
+
+/// Nor does it ask itself when its colleagues are stopped: that is nobody, and a fallback may take over.
+#[tokio::test(start_paused = true)]
+async fn a_member_whose_colleagues_are_stopped_gets_its_message_back() {
+    let (stage, _, pool) = pool(2, |pool| pool).await;
+    pool.supervisor().terminate_child("2").await.unwrap();
+    let inner = pool.clone();
+    let asks = Do::new(move || async move { Ok(format!("{:?}", inner.ask(Job(1)).await.unwrap_err())) });
+
+    let answer = pool.members()[0].ask(asks).await.unwrap();
+
+    assert_eq!(answer, "RouteError(nobody of pool can take the message)");
+    stage.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_only_member_that_asks_its_own_pool_is_told_the_ring_at_once() {
+    let (stage, _, pool) = pool(1, |pool| pool).await;
+    let begun = stage.runtime.clock().now();
+    let inner = pool.clone();
+    let asks = Do::new(move || async move { Ok(format!("{:?}", inner.ask(Job(1)).await.unwrap_err())) });
+
+    let answer = pool.members()[0].ask(asks).await.unwrap();
+
+    assert_eq!(answer, "RouteError(the ask would close a ring: pool/1 -> pool/1)");
+    assert_eq!(stage.runtime.clock().now(), begun);
     stage.end().await;
 }

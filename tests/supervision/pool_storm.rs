@@ -10,7 +10,7 @@ use greenroom::{
     RuntimeEvent, SuperviseExt, SupervisorRef,
 };
 
-use crate::crew::{Job, beside};
+use crate::crew::{Job, beside, routed};
 use crate::support::{OFTEN, millis, secs};
 
 /// Counts how often each job was done, in whichever member and life.
@@ -71,6 +71,7 @@ async fn storm(rounds: u32, at_once: u32) {
         .each(|spec| spec.capacity(8));
     let supervisor: SupervisorRef = runtime.supervise(hands).await.expect("all start");
     let pool = supervisor.as_pool::<Hand>().await.expect("a pool of hands");
+    let members = routed(&pool);
     let (mut moved, mut answered, mut typed) = (0, 0, 0);
 
     for round in 0..rounds {
@@ -78,7 +79,7 @@ async fn storm(rounds: u32, at_once: u32) {
         for number in 0..at_once {
             let job = Job(round * at_once + number);
             // Half of them to one member, whoever it is.
-            let one = (number % 2 == 0).then(|| pool.members()[below(4)].clone());
+            let one = (number % 2 == 0).then(|| members[below(4)].clone());
             asks.push(beside(asked(pool.clone(), one, job)).await);
             match below(12) {
                 0..3 => pool.members()[below(4)].kill(),

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::crew::{
     AFTER, Crew, Do, FallUnlessAt, Job, Member, Opening, Remind, ask, beside, busy, fell, jobs, moving, pool,
-    sleep, waiting,
+    routed, sleep, waiting,
 };
 use crate::support::{OFTEN, Stage, millis, secs, sup};
 
@@ -42,10 +42,11 @@ async fn under_by_key_nothing_moves_unless_asked() {
 #[tokio::test(start_paused = true)]
 async fn with_rerouting_off_everything_waits_for_its_member() {
     let (stage, crew, pool) = pool(2, |pool| pool.reroute_after(None)).await;
+    let members = routed(&pool);
     crew.opens("1", Opening::Takes(secs(20)));
-    fell(&stage, &pool.members()[0]).await;
+    fell(&stage, &members[0]).await;
 
-    let answer = ask(&pool.members()[0], 1).await;
+    let answer = ask(&members[0], 1).await;
     sleep(&stage, secs(21)).await;
 
     assert_eq!(answer.await.unwrap().unwrap(), "1");
@@ -143,7 +144,8 @@ async fn what_a_durable_member_has_accepted_never_moves() {
 #[tokio::test(start_paused = true)]
 async fn what_a_member_tells_itself_stays() {
     let (stage, crew, pool) = pool(2, moving).await;
-    let one = &pool.members()[0];
+    let members = routed(&pool);
+    let one = &members[0];
     one.ask(Remind(millis(10), 7)).await.unwrap();
     busy(&stage, one).await;
     sleep(&stage, millis(20)).await;
@@ -157,10 +159,56 @@ async fn what_a_member_tells_itself_stays() {
     stage.end().await;
 }
 
+/// The story: whatever waited at a member that was down moved, also what was meant for that member and nobody else.
+#[tokio::test(start_paused = true)]
+async fn what_is_sent_to_a_member_itself_stays_and_what_the_pool_routed_moves() {
+    let (stage, crew, pool) = pool(2, moving).await;
+    let (one, chosen) = (&pool.members()[0], &routed(&pool)[0]);
+    crew.opens("1", Opening::Takes(secs(1)));
+    fell(&stage, one).await;
+    one.try_tell(Job(1)).unwrap();
+    chosen.try_tell(Job(2)).unwrap();
+    one.tell(Job(3)).await.unwrap();
+    chosen.tell(Job(4)).await.unwrap();
+    stage.runtime.resolve(&one.address()).unwrap().try_tell(Job(5)).unwrap();
+    let (asked, routed) = (ask(one, 6).await, ask(chosen, 7).await);
+
+    sleep(&stage, secs(2)).await;
+
+    assert_eq!(jobs(&stage), ["2 at 2", "4 at 2", "7 at 2", "1 at 1", "3 at 1", "5 at 1", "6 at 1"]);
+    assert_eq!((asked.await.unwrap().unwrap(), routed.await.unwrap().unwrap()), ("1".into(), "2".into()));
+    stage.end().await;
+}
+
+/// Goal: every way through the pool is a way whose messages may move.
+/// Method: member 1 is down and the only one that can be chosen; member 2 comes back first.
+#[tokio::test(start_paused = true)]
+async fn what_goes_through_the_pool_moves_whichever_way_it_was_sent() {
+    let (stage, crew, pool) = pool(2, |pool| moving(pool).routing(Routing::FirstAvailable)).await;
+    crew.opens("1", Opening::Hangs);
+    crew.opens("2", Opening::Takes(millis(50)));
+    pool.members()[1].kill();
+    pool.members()[0].kill();
+    stage.quiet().await;
+
+    pool.tell(Job(1)).await.unwrap();
+    pool.pick().unwrap().try_tell(Job(2)).unwrap();
+    let asker = crate::crew::ask_pool(&pool, 3).await;
+    assert_eq!(waiting(&pool).iter().sum::<usize>(), 3);
+    sleep(&stage, secs(1)).await;
+
+    assert_eq!(asker.await.unwrap().unwrap(), "2");
+    let mut lines = jobs(&stage);
+    lines.sort();
+    assert_eq!(lines, ["1 at 2", "2 at 2", "3 at 2"]);
+    stage.end().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_waits_at_a_member_that_was_stopped_is_a_dead_letter_and_does_not_move() {
     let (stage, _, pool) = pool(2, moving).await;
-    let one = &pool.members()[0];
+    let members = routed(&pool);
+    let one = &members[0];
     let asker = {
         busy(&stage, one).await;
         ask(one, 1).await
@@ -178,6 +226,7 @@ async fn what_waits_at_a_member_that_was_stopped_is_a_dead_letter_and_does_not_m
 #[tokio::test(start_paused = true)]
 async fn a_stopped_member_that_hangs_in_its_next_start_is_watched_again() {
     let (stage, crew, pool) = pool(2, moving).await;
+    let members = routed(&pool);
     pool.supervisor().terminate_child("1").await.unwrap();
     sleep(&stage, secs(1)).await;
     crew.opens("1", Opening::Hangs);
@@ -187,12 +236,12 @@ async fn a_stopped_member_that_hangs_in_its_next_start_is_watched_again() {
     };
     stage.quiet().await;
 
-    let answer = ask(&pool.members()[0], 1).await;
+    let answer = ask(&members[0], 1).await;
     sleep(&stage, AFTER + millis(1)).await;
 
     assert!(answer.is_finished());
     assert_eq!(answer.await.unwrap().unwrap(), "2");
-    pool.members()[0].kill();
+    members[0].kill();
     assert!(starting.await.unwrap().is_err());
     stage.end().await;
 }
@@ -202,7 +251,8 @@ async fn a_stopped_member_that_hangs_in_its_next_start_is_watched_again() {
 #[tokio::test(start_paused = true)]
 async fn what_finds_no_room_elsewhere_stays_in_its_place_and_order() {
     let (stage, crew, pool) = pool(2, |pool| moving(pool).each(|spec| spec.capacity(5))).await;
-    let [one, two] = pool.members() else { panic!("two members") };
+    let members = routed(&pool);
+    let [one, two] = &*members else { panic!("two members") };
     busy(&stage, one).await;
     let bell = busy(&stage, two).await;
     for number in 0..5 {
@@ -234,7 +284,8 @@ async fn what_finds_no_room_elsewhere_stays_in_its_place_and_order() {
 #[tokio::test(start_paused = true)]
 async fn a_move_that_finds_no_room_lets_nobody_in_beyond_the_bound() {
     let (stage, crew, pool) = pool(2, |pool| moving(pool).each(|spec| spec.capacity(2))).await;
-    let [one, two] = pool.members() else { panic!("two members") };
+    let members = routed(&pool);
+    let [one, two] = &*members else { panic!("two members") };
     crew.opens("1", Opening::Hangs);
     fell(&stage, one).await;
     let bell = busy(&stage, two).await;
@@ -268,7 +319,8 @@ async fn nothing_is_shed_for_what_moves() {
     for overflow in [Overflow::Wait, Overflow::Reject, Overflow::DropNewest, Overflow::DropOldest] {
         let each = move |spec: ActorSpec<Member>| spec.capacity(1).overflow(overflow);
         let (stage, crew, pool) = pool(2, |pool| moving(pool).each(each)).await;
-        let [one, two] = pool.members() else { panic!("two members") };
+        let members = routed(&pool);
+        let [one, two] = &*members else { panic!("two members") };
         let bell = busy(&stage, two).await;
         let at_two = ask(two, 2).await;
         crew.opens("1", Opening::Hangs);
@@ -290,7 +342,8 @@ async fn nothing_is_shed_for_what_moves() {
 #[tokio::test(start_paused = true)]
 async fn what_moves_goes_only_where_somebody_runs() {
     let (stage, crew, pool) = pool(4, |pool| moving(pool).restart(greenroom::Restart::Transient)).await;
-    let [one, two, three, four] = pool.members() else { panic!("four members") };
+    let members = routed(&pool);
+    let [one, two, three, four] = &*members else { panic!("four members") };
     pool.supervisor().terminate_child("2").await.unwrap();
     let bell = busy(&stage, three).await;
     three.drain();
@@ -317,7 +370,8 @@ async fn what_moves_goes_only_where_somebody_runs() {
 #[tokio::test(start_paused = true)]
 async fn nothing_moves_to_who_takes_nothing() {
     let (stage, crew, pool) = pool(4, |pool| pool.restart(greenroom::Restart::Transient)).await;
-    let [one, stopped, draining, deleted] = pool.members() else { panic!("four members") };
+    let members = routed(&pool);
+    let [one, stopped, draining, deleted] = &*members else { panic!("four members") };
     let other = Stage::new().await;
     let elsewhere = crate::crew::supervise(&other, Crew::new(&other).pool(1)).await;
     busy(&stage, draining).await;
@@ -349,7 +403,7 @@ async fn one_colleague_gets_what_moves_in_order() {
     let member = |name, capacity| ActorSpec::<Member>::new(name, crew.clone()).capacity(capacity);
     let members = [ChildSpec::of(member("1", JOBS)), ChildSpec::of(member("2", 4))];
     let members = stage.supervise(sup(members)).await;
-    let [one, two] = ["1", "2"].map(|name| members.actor::<Member>(name).unwrap());
+    let [one, two] = ["1", "2"].map(|name| members.actor::<Member>(name).unwrap().routed());
     crew.opens("1", Opening::Hangs);
     one.kill();
     let done = Arc::new(Mutex::new(Vec::new()));
@@ -377,7 +431,8 @@ async fn one_colleague_gets_what_moves_in_order() {
 #[tokio::test(start_paused = true)]
 async fn a_message_that_comes_again_moves_with_its_tries() {
     let (stage, crew, pool) = pool(2, moving).await;
-    let one = &pool.members()[0];
+    let members = routed(&pool);
+    let one = &members[0];
     crew.opens("1", Opening::Hangs);
     stage.log.take();
 

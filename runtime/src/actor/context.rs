@@ -233,7 +233,7 @@ impl<'c, A: Actor> Context<'c, A> {
         B: Handler<M>,
         B::Inbox: Accepts<M, B>,
     {
-        let held = self.hold(to.cell(), Envelope::told(message)).await;
+        let held = self.hold(to, Envelope::told(message)).await;
         held.map_err(|(refusal, envelope)| refusal.with(to.cell(), envelope.message))
     }
 
@@ -293,7 +293,7 @@ impl<'c, A: Actor> Context<'c, A> {
             return Err(Failure::answered_elsewhere());
         }
         if let Err((refusal, Envelope { message, reply })) =
-            self.hold(cell, Envelope::asked(message, port)).await
+            self.hold(to, Envelope::asked(message, port)).await
         {
             // The runtime's own word, not the handler's: said also when that was fenced while it waited.
             reply.give_up(no_reply(refusal.with(cell, message).into()));
@@ -390,18 +390,15 @@ impl<'c, A: Actor> Context<'c, A> {
         lock(&self.held).get_or_insert_default().work.push(Box::pin(bring(mail, work, map)));
     }
 
-    /// Waits for a place in the mailbox of `cell` and holds `envelope` for it until this handler is done. A message that
+    /// Waits for a place in the mailbox of `to` and holds `envelope` for it until this handler is done. A message that
     /// the policy sheds there is a dead letter at once.
-    async fn hold<B, M>(
-        &self,
-        cell: &Arc<Cell<B>>,
-        envelope: Envelope<M>,
-    ) -> Result<(), (Refusal, Envelope<M>)>
+    async fn hold<B, M>(&self, to: &ActorRef<B>, envelope: Envelope<M>) -> Result<(), (Refusal, Envelope<M>)>
     where
         M: Message,
         B: Handler<M>,
         B::Inbox: Accepts<M, B>,
     {
+        let cell = to.cell();
         let has_place = match hold_place(cell, None).await {
             Ok(has_place) => has_place,
             Err(refusal) => return Err((refusal, envelope)),
@@ -411,7 +408,8 @@ impl<'c, A: Actor> Context<'c, A> {
             cell.mailbox.give_back();
             return Err((Refusal::Fenced, envelope));
         }
-        let (head, parcel) = (self.head_for::<M>(), B::Inbox::wrap(envelope));
+        let head = Head { whom: to.whom(), ..self.head_for::<M>() };
+        let parcel = B::Inbox::wrap(envelope);
         if has_place {
             let held = Held::new(cell, head, parcel);
             lock(&self.held).get_or_insert_default().sends.push(Box::new(held));

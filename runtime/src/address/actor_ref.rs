@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::actor::{Accepts, Actor, ExitReason, Handler};
-use crate::address::tell::{Put, Refusal, put_as};
+use crate::address::ring::with_running;
+use crate::address::tell::{Put, Refusal, put};
 use crate::address::{ActorPath, Address, Ask, Tell, TellError};
 use crate::cell::{Cell, Observation, Place, Seat};
 use crate::mailbox::Quarantined;
-use crate::message::envelope::Envelope;
+use crate::message::envelope::{Envelope, Whom};
 use crate::message::{Message, MessageId};
 
 /// A reference to the actor that lives at one place in the tree, whichever incarnation runs there.
@@ -20,11 +21,25 @@ use crate::message::{Message, MessageId};
 /// Messages of one sender arrive in the order in which its awaited sends returned.
 pub struct ActorRef<A: Actor> {
     cell: Arc<Cell<A>>,
+    whom: Whom,
 }
 
 impl<A: Actor> ActorRef<A> {
     pub(crate) fn new(cell: Arc<Cell<A>>) -> Self {
-        ActorRef { cell }
+        ActorRef { cell, whom: Whom::ThisOne }
+    }
+
+    /// The same place, chosen by a pool: what is sent through this reference may move to another member while this one
+    /// is down ([`Place::move_waiting`]). For the crates that build on this one.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn routed(&self) -> Self {
+        ActorRef { cell: self.cell.clone(), whom: Whom::AnyOfPool }
+    }
+
+    /// Whom the messages are for that are sent through this reference.
+    pub(crate) fn whom(&self) -> Whom {
+        self.whom
     }
 
     pub(crate) fn cell(&self) -> &Arc<Cell<A>> {
@@ -44,6 +59,13 @@ impl<A: Actor> ActorRef<A> {
     /// The same place without its type.
     pub fn place(&self) -> Place {
         Place(self.cell.clone() as Arc<dyn Seat>)
+    }
+
+    /// Whether what this code sends is sent by a handler of this very actor. For the crates that build on this one.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn is_sender(&self) -> bool {
+        with_running(|running| running.is_some_and(|inner| Arc::ptr_eq(&inner.core, &self.cell.core)))
     }
 
     /// Tells the actor `message`: ready when it is in the mailbox. Waits for room there, at most 5 s (inside a handler
@@ -79,33 +101,7 @@ impl<A: Actor> ActorRef<A> {
         A: Handler<M>,
         A::Inbox: Accepts<M, A>,
     {
-        self.try_tell_as(message, false)
-    }
-
-    /// As [`try_tell`](ActorRef::try_tell), for a message that means this very actor: it never moves to another
-    /// ([`Place::move_waiting`]). For the crates that build on this one.
-    ///
-    /// # Errors
-    ///
-    /// As [`try_tell`](ActorRef::try_tell).
-    #[doc(hidden)]
-    pub fn try_tell_to_stay<M>(&self, message: M) -> Result<(), TellError<M>>
-    where
-        M: Message,
-        A: Handler<M>,
-        A::Inbox: Accepts<M, A>,
-    {
-        self.try_tell_as(message, true)
-    }
-
-    #[inline]
-    fn try_tell_as<M>(&self, message: M, stays: bool) -> Result<(), TellError<M>>
-    where
-        M: Message,
-        A: Handler<M>,
-        A::Inbox: Accepts<M, A>,
-    {
-        match put_as(&self.cell, Envelope::told(message), stays) {
+        match put(self, Envelope::told(message)) {
             Put::Done => Ok(()),
             Put::Refused(refusal, envelope) => Err(refusal.with(&self.cell, envelope.message)),
             Put::Wait(envelope) => {
@@ -188,7 +184,7 @@ impl<A: Actor> ActorRef<A> {
 
 impl<A: Actor> Clone for ActorRef<A> {
     fn clone(&self) -> Self {
-        ActorRef { cell: self.cell.clone() }
+        ActorRef { cell: self.cell.clone(), whom: self.whom }
     }
 }
 
@@ -199,7 +195,7 @@ impl<A: Actor> fmt::Debug for ActorRef<A> {
 }
 
 impl<A: Actor> PartialEq for ActorRef<A> {
-    /// Whether both mean the same place; a later one at the same path is another.
+    /// Whether both mean the same place, however it was chosen; a later one at the same path is another.
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.cell, &other.cell)
     }

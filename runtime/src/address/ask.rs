@@ -269,7 +269,7 @@ where
                     }
                 }
             }
-            match put(cell, Envelope::asked(message, port)) {
+            match put(this.to, Envelope::asked(message, port)) {
                 Put::Done => {}
                 Put::Refused(refusal, envelope) => {
                     *this.asked = None;
@@ -277,7 +277,7 @@ where
                     return Poll::Ready(Err(AskError::NotDelivered(error)));
                 }
                 Put::Wait(envelope) => {
-                    *this.in_line = Some(Box::pin(put_in_line(cell, envelope, Some(limit))));
+                    *this.in_line = Some(Box::pin(put_in_line(this.to, envelope, Some(limit))));
                 }
             }
         }

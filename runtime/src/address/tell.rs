@@ -167,28 +167,18 @@ pub(crate) enum Put<M: Message> {
 
 /// Puts `envelope` in, if that needs no waiting.
 #[inline]
-pub(crate) fn put<A, M>(cell: &Arc<Cell<A>>, envelope: Envelope<M>) -> Put<M>
+pub(crate) fn put<A, M>(to: &ActorRef<A>, envelope: Envelope<M>) -> Put<M>
 where
     M: Message,
     A: Handler<M>,
     A::Inbox: Accepts<M, A>,
 {
-    put_as(cell, envelope, false)
-}
-
-/// As [`put`]; a message that `stays` means this very actor.
-#[inline]
-pub(crate) fn put_as<A, M>(cell: &Arc<Cell<A>>, envelope: Envelope<M>, stays: bool) -> Put<M>
-where
-    M: Message,
-    A: Handler<M>,
-    A::Inbox: Accepts<M, A>,
-{
+    let cell = to.cell();
     if cell.core.is_durable && !cell.core.world.store_available() {
         return Put::Refused(Refusal::StoreUnavailable, envelope);
     }
     let Ok(mut head) = stamp::<M>() else { return Put::Refused(Refusal::Fenced, envelope) };
-    head.stays = stays;
+    head.whom = to.whom();
     let back = |parcel: A::Inbox| parcel.unwrap().expect("an inbox gives back what was wrapped into it");
     match cell.mailbox.push(Queued { head, parcel: A::Inbox::wrap(envelope) }) {
         Pushed::Done => Put::Done,
@@ -251,7 +241,7 @@ impl<A: Actor> AsRef<crate::mailbox::queue::Mailbox<A::Inbox>> for ByRef<'_, A> 
 
 /// Waits for a place and fills it.
 pub(crate) async fn put_in_line<A, M>(
-    cell: &Arc<Cell<A>>,
+    to: &ActorRef<A>,
     envelope: Envelope<M>,
     limit: Option<Duration>,
 ) -> Result<(), (Refusal, Envelope<M>)>
@@ -260,6 +250,7 @@ where
     A: Handler<M>,
     A::Inbox: Accepts<M, A>,
 {
+    let cell = to.cell();
     match hold_place(cell, limit).await {
         Ok(true) => {}
         Ok(false) => {
@@ -270,10 +261,11 @@ where
         }
         Err(refusal) => return Err((refusal, envelope)),
     }
-    let Ok(head) = stamp::<M>() else {
+    let Ok(mut head) = stamp::<M>() else {
         cell.mailbox.give_back();
         return Err((Refusal::Fenced, envelope));
     };
+    head.whom = to.whom();
     let queued = Queued { head, parcel: A::Inbox::wrap(envelope) };
     cell.mailbox.fill(queued).map(drop).map_err(|(queued, gate)| {
         cell.mailbox.give_back();
@@ -324,8 +316,8 @@ where
             budget.made_progress();
         }
         if let Some(message) = self.message.take() {
-            let cell = self.to.cell();
-            let envelope = match put(cell, Envelope::told(message)) {
+            let (to, cell) = (self.to, self.to.cell());
+            let envelope = match put(to, Envelope::told(message)) {
                 Put::Done => return Poll::Ready(Ok(())),
                 Put::Refused(refusal, envelope) => {
                     return Poll::Ready(Err(refusal.with(cell, envelope.message)));
@@ -334,7 +326,7 @@ where
             };
             let limit = self.limit;
             self.in_line = Some(Box::pin(async move {
-                let put = put_in_line(cell, envelope, limit).await;
+                let put = put_in_line(to, envelope, limit).await;
                 put.map_err(|(refusal, envelope)| refusal.with(cell, envelope.message))
             }));
         }

@@ -16,6 +16,7 @@ use crate::events::RuntimeEvent;
 use crate::mailbox::DeadLetterReason;
 use crate::mailbox::lanes::{ControlLane, Raised};
 use crate::message::{Chain, Head};
+use crate::resilience::Breaker;
 use crate::sync::lock;
 use crate::telemetry::TypeMetrics;
 use crate::world::World;
@@ -39,6 +40,8 @@ pub(crate) struct CellCore {
     pub(crate) is_durable: bool,
     /// Left here by the floors above.
     pub(crate) mark: [AtomicU64; 2],
+    /// What calls by way of a pool go through; kept across all lives.
+    pub(crate) breaker: Mutex<Option<Breaker>>,
     /// Lives whose end was recorded by somebody else and whose task goes on.
     pub(crate) blocked_lives: AtomicU32,
     /// The incarnation whose sends, replies and timers count; 0 is nobody's.
@@ -80,6 +83,7 @@ impl CellCore {
             waits: Waits::default(),
             is_durable,
             mark: Default::default(),
+            breaker: Mutex::default(),
             blocked_lives: AtomicU32::new(0),
             current: AtomicU64::new(0),
             epoch: AtomicU64::new(0),
@@ -353,6 +357,11 @@ impl CellCore {
 
     pub(crate) async fn wait_ended(&self, incarnation: Incarnation) -> ExitReason {
         self.wait_for(|life| ended_in(life, incarnation)).await
+    }
+
+    pub(crate) fn whereabouts(&self) -> Whereabouts {
+        let life = lock(&self.life);
+        Whereabouts { state: life.state, started: life.started }
     }
 
     pub(crate) async fn wait_until(&self, mut is_so: impl FnMut(Whereabouts) -> bool + Send) -> Whereabouts {

@@ -363,7 +363,12 @@ impl<A: Actor> Life<A> {
         let mailbox = &self.cell.mailbox;
         let Some(mut hand) = mailbox.take_hand(self.incarnation.0) else { return true };
         match hand.again.take() {
-            Some(again) => mailbox.put_back(*again, Head { tries, ..head.clone() }),
+            Some(again) => {
+                mailbox.put_back(*again, Head { tries, ..head.clone() });
+                if mailbox.is_closed() {
+                    self.cell.close(); // the place was deleted while the message was in neither
+                }
+            }
             None => {
                 mailbox.return_hand(self.incarnation.0, hand);
                 return false;

@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use crate::actor::ExitReason;
 use crate::address::Epoch;
-use crate::cell::{Incarnation, Place};
+use crate::cell::{Incarnation, Place, Whereabouts};
+use crate::resilience::{Breaker, BreakerSpec};
+use crate::runtime::Runtime;
+use crate::sync::lock;
 
 /// What an overseer shows of itself: see [`Overseer::shows`](crate::Overseer::shows).
 pub type Shown = Arc<dyn Any + Send + Sync>;
@@ -55,6 +58,29 @@ impl Place {
     /// What the overseer that lives here shows of itself, or its last life did; `None` for an actor.
     pub fn shown(&self) -> Option<Shown> {
         self.0.shown()
+    }
+
+    /// The breaker that calls by way of a pool go through, if the pool has chosen to have them.
+    pub fn breaker(&self) -> Option<Breaker> {
+        lock(&self.0.core().breaker).clone()
+    }
+
+    /// Lets calls by way of a pool go through a breaker from now on, or through none. The one that is there stays, with
+    /// what it knows, as long as the spec is the same. For the crates that build on this one.
+    #[doc(hidden)]
+    pub fn set_breaker(&self, spec: Option<&BreakerSpec>, runtime: &Runtime) -> Option<Breaker> {
+        let core = self.0.core();
+        let mut breaker = lock(&core.breaker);
+        if breaker.as_ref().map(Breaker::spec) != spec {
+            *breaker = spec.map(|spec| runtime.breaker(core.path.as_str(), spec.clone()));
+        }
+        breaker.clone()
+    }
+
+    /// Where it is in its life, and which incarnation came through its start last.
+    #[doc(hidden)]
+    pub fn whereabouts(&self) -> Whereabouts {
+        self.0.core().whereabouts()
     }
 
     /// Leaves two words on the cell, which it keeps and never reads; for the crates that build on this one.

@@ -209,7 +209,8 @@ impl Place {
     /// Moves what waits here to others of the same type in the same runtime, oldest first, in turns and as far as they
     /// have room, and says how many messages moved. Askers keep waiting for the same answer.
     ///
-    /// What finds no room stays in its place; so does what a durable actor has accepted, what an actor told itself, and
+    /// Only what a pool routed here moves: what was sent to this very actor stays, and so do an offer of a handoff and
+    /// what an actor told itself. What finds no room stays in its place; so does what a durable actor has accepted, and
     /// what would make actors wait for one another in a ring.
     pub fn move_waiting(&self, to: &[Place]) -> usize {
         self.0.move_waiting(to)

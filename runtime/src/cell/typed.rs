@@ -16,7 +16,7 @@ use crate::mailbox::lanes::Raised;
 use crate::mailbox::quarantine::Quarantine;
 use crate::mailbox::queue::{Gate, Mailbox, Queued};
 use crate::mailbox::{DeadLetterReason, MailboxSpec, Overflow};
-use crate::message::envelope::Parcel;
+use crate::message::envelope::{Parcel, Whom};
 use crate::message::{Head, MessageId, NoReply};
 use crate::sync::{drop_quietly, lock};
 
@@ -209,12 +209,6 @@ impl<A: Actor> Cell<A> {
         }
     }
 
-    /// Whether this message may be handled by a colleague: not if it means this very actor, as all does that it tells
-    /// itself (its timers, and the results of its work).
-    fn may_give(&self, head: &Head) -> bool {
-        !head.stays && head.sender.as_ref() != Some(&self.core.path)
-    }
-
     /// Whoever looks for rings of waits finds the message here from now on. `false`: it would close one, for the handler
     /// that runs here waits, by way of others, for this very asker.
     fn may_hold(&self, parcel: &A::Inbox) -> bool {
@@ -314,7 +308,7 @@ impl<A: Actor> Seat for Cell<A> {
         let mut is_full = false;
         self.mailbox.give_away(|mut queued| {
             // Who found no room is not overtaken by those behind.
-            if is_full || !self.may_give(&queued.head) {
+            if is_full || queued.head.whom == Whom::ThisOne {
                 return Some(queued);
             }
             for at in turns.by_ref().take(takers.len()) {

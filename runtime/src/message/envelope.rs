@@ -37,8 +37,17 @@ pub struct Head {
     /// Names the work this message belongs to: inherited from the message under which it was sent, 0 outside.
     pub trace: u64,
     pub(crate) kind: KindOf,
-    /// It means this very actor: no colleague handles it in its stead.
-    pub(crate) stays: bool,
+    pub(crate) whom: Whom,
+}
+
+/// Whom a message is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Whom {
+    /// The very actor it was sent to: its timers, what names it, an offer to it.
+    #[default]
+    ThisOne,
+    /// Whoever of a pool can take it: the pool chose the actor, and a colleague may handle it in its stead.
+    AnyOfPool,
 }
 
 /// Name and version of a message type.
@@ -81,7 +90,7 @@ impl Head {
     pub(crate) fn copy_from(&mut self, other: &Head) {
         (self.id, self.tries, self.trace, self.kind) = (other.id, other.tries, other.trace, other.kind);
         self.has_fallen = other.has_fallen;
-        self.stays = other.stays;
+        self.whom = other.whom;
         if self.sender.is_some() || other.sender.is_some() {
             self.sender.clone_from(&other.sender);
         }

@@ -28,6 +28,13 @@ pub enum Decision {
         /// The child with those siblings that come back, in start order.
         start: Vec<usize>,
     },
+    /// Keep the spec of the child without an incarnation: the world outside has failed it as often as its spec allows. Then
+    /// start `start`, the siblings that its group has not brought up yet, in start order. (Under a template the child
+    /// goes.)
+    LayAside {
+        /// Positions in [`SupervisorFacts::children`].
+        start: Vec<usize>,
+    },
     /// Stop all children in reverse start order and leave with [`ExitClass::Shutdown`]: the restart intensity is
     /// exceeded.
     GiveUp,
@@ -134,6 +141,7 @@ fn restart(
 ) -> Decision {
     let verdict = match (exit, facts.children[child].on_external) {
         (ExitClass::Repeat, _) => RestartVerdict::Borne,
+        (ExitClass::External, OnExternal::LaysAside) => return lay_aside(facts, child),
         (ExitClass::External, OnExternal::BacksOff) => RestartVerdict::Borne,
         (ExitClass::External, OnExternal::Counts) => history.record(facts.now_ms),
         (ExitClass::Normal | ExitClass::Shutdown | ExitClass::Abnormal, _) => history.record(facts.now_ms),
@@ -146,6 +154,12 @@ fn restart(
             Decision::Restart { stop, forget, start }
         }
     }
+}
+
+fn lay_aside(facts: &SupervisorFacts<'_>, child: usize) -> Decision {
+    let mut start = facts.strategy.restart_group(facts.children, facts.names, child).start;
+    start.retain(|&at| at != child && facts.children[at].state != ChildState::Running);
+    Decision::LayAside { start }
 }
 
 #[cfg(test)]
@@ -281,6 +295,30 @@ mod tests {
 
             assert!(matches!(decision, Decision::Restart { .. }));
             assert_eq!(history.len(), counted, "{failure:?} of {child:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_try_of_an_outage_lays_the_child_aside_and_brings_up_the_rest_of_its_group() {
+        let last = ChildFacts { on_external: OnExternal::LaysAside, ..child(Permanent, Restarting) };
+        // The first was restarted already, the second failed to start, the third was not reached.
+        let children = [child(Permanent, Running), last, child(Permanent, Stopped)];
+        let table: [(Strategy, &[usize]); 3] =
+            [(Strategy::OneForOne, &[]), (Strategy::RestForOne, &[2]), (Strategy::OneForAll, &[2])];
+
+        for (strategy, start) in table {
+            let facts = SupervisorFacts { strategy, ..alone(&children) };
+            let mut history = bears(0);
+
+            let decision = after_failed_start(&facts, 1, External, &mut history);
+
+            assert_eq!(decision, Decision::LayAside { start: start.to_vec() }, "{strategy:?}");
+            assert!(history.is_empty());
+            assert_eq!(
+                after_failed_start(&facts, 1, Abnormal, &mut history),
+                Decision::GiveUp,
+                "a bug is one"
+            );
         }
     }
 

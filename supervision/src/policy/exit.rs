@@ -12,7 +12,8 @@ pub enum ExitClass {
     Shutdown,
     /// Everything else: a panic, a failure, a kill, a stop that ran out of patience.
     Abnormal,
-    /// The child could not start because something outside failed, such as a provider that is down.
+    /// Something outside failed, such as a provider that is down: the child could not start for it, or could not read its
+    /// state back, or is a supervisor that did not start because one of its children could not for that.
     ///
     /// The same as [`ExitClass::Abnormal`], except that it does not count for the intensity of a child that says
     /// [`OnExternal::BacksOff`](super::OnExternal::BacksOff).

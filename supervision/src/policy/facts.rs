@@ -35,6 +35,8 @@ pub enum OnExternal {
     Counts,
     /// Nothing: the child names a backoff for it, and that keeps the tries apart instead of the intensity.
     BacksOff,
+    /// Nothing, but it was the last of the tries that the child has for that: it is laid aside.
+    LaysAside,
 }
 
 /// What a decision knows of the supervisor at one instant.
@@ -78,6 +80,7 @@ mod arbitrary {
             ChildFacts {
                 restart: pick(g, &[Restart::Permanent, Restart::Transient, Restart::Temporary]),
                 state: pick(g, &[ChildState::Running, ChildState::Restarting, ChildState::Stopped]),
+                // The last try of an outage is no history of OTP's: it has a table of its own.
                 on_external: pick(g, &[OnExternal::Counts, OnExternal::BacksOff]),
                 significant: bool::arbitrary(g),
             }

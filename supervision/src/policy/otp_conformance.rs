@@ -286,6 +286,7 @@ impl Ours {
             }
             Decision::Restart { stop, forget, start } => self.restart(&stop, &forget, &start),
             Decision::AutoShutdown => unreachable!("this one never ends by itself"),
+            Decision::LayAside { .. } => unreachable!("no child of OTP has a limit for outages"),
             Decision::GiveUp => {
                 self.phase = SupervisorPhase::Stopping;
                 vec![Seen::GaveUp]

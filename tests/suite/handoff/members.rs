@@ -97,6 +97,26 @@ async fn a_repeated_offer_waits_for_its_member_while_that_restarts() {
     end(runtime).await;
 }
 
+/// The story: an offer that waited at a member that was down moved to a colleague, like all that waited there, and the
+/// giver was told that the member had the case.
+#[tokio::test(start_paused = true)]
+async fn an_offer_never_moves_to_a_colleague_of_its_member() {
+    let runtime = unstored(pool(&A_AND_B)).await;
+    let (a, side) = a_and_b(&runtime).await;
+    a.actor.kill();
+    a.exits.until(1).await;
+    side.giver.ask(super::give(case(FOR_A))).await.unwrap();
+    runtime.clock().sleep(secs(1)).await;
+    assert_eq!(a.actor.observe().waiting, 1);
+
+    let moved = a.actor.place().move_waiting(&[runtime.place(&path("b")).unwrap()]);
+    a.keeper.post(Relaunch(a.actor.path().clone())).unwrap();
+    let outcome = side.outcome().await;
+
+    assert_eq!((moved, taken_by(&outcome)), (0, a.actor.path()));
+    end(runtime).await;
+}
+
 /// A full mailbox is no reason to ask somebody else: the full one may have the case.
 #[tokio::test(start_paused = true)]
 async fn an_offer_waits_for_room_at_its_member_and_comes_back_when_there_is_none_in_time() {

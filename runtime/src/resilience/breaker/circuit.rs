@@ -67,6 +67,12 @@ struct Trial {
     began: Instant,
 }
 
+impl Trial {
+    fn is_late(&self, now: Instant, spec: &BreakerSpec) -> bool {
+        now.saturating_duration_since(self.began) >= spec.trial_patience
+    }
+}
+
 /// An [`Event`], seen from the present phase.
 enum News {
     /// `overdue`: a trial of this phase has outlasted the patience.
@@ -145,6 +151,17 @@ impl Circuit {
         answer
     }
 
+    /// Whether a knock would be admitted, or change anything.
+    pub(super) fn is_worth_a_knock(&self, now: Instant, spec: &BreakerSpec) -> bool {
+        // One that is overdue has no place any more: it fails when the knock comes.
+        let in_flight = self.trials.iter().filter(|trial| !trial.is_late(now, spec)).count();
+        match self.phase {
+            Phase::Closed => true,
+            Phase::Open { until } if now < until => false,
+            Phase::Open { .. } | Phase::HalfOpen { .. } => in_flight < trials_max(spec),
+        }
+    }
+
     pub(super) fn turn(&self) -> u64 {
         self.turn
     }
@@ -188,7 +205,7 @@ impl Circuit {
             Event::Knock => {
                 let mut overdue = false;
                 self.trials.retain(|trial| {
-                    let late = now.saturating_duration_since(trial.began) >= spec.trial_patience;
+                    let late = trial.is_late(now, spec);
                     overdue |= late && trial.ticket.turn == self.turn;
                     !late
                 });

@@ -126,6 +126,11 @@ impl Breaker {
         &self.0.name
     }
 
+    /// When it opens, for how long, and what closes it.
+    pub fn spec(&self) -> &BreakerSpec {
+        &self.0.spec
+    }
+
     /// Whether calls go through now.
     pub fn state(&self) -> BreakerState {
         self.observe().state
@@ -151,6 +156,14 @@ impl Breaker {
     /// ```
     pub fn watch(&self) -> watch::Receiver<BreakerObservation> {
         self.0.told.subscribe()
+    }
+
+    /// Whether it is worth asking for a permit: `false` if that would be refused, and change nothing. Counts nothing. For
+    /// who can go elsewhere; what is admitted now may not be a moment later.
+    ///
+    /// `true` also when a trial has outlasted its patience: that is seen, and counted, only when a call comes.
+    pub fn is_worth_a_try(&self) -> bool {
+        lock(&self.0.circuit).is_worth_a_knock(self.0.clock.now(), &self.0.spec)
     }
 
     /// A permit for one call. Tell it the result.

@@ -229,6 +229,23 @@ fn an_open_breaker_admits_nobody_before_its_time_and_says_how_long_that_is() {
     quickcheck(property as OfHistory);
 }
 
+/// Who can go elsewhere looks before it knocks: then each knock is admitted, or ends a trial that is overdue.
+#[test]
+fn it_is_worth_a_try_exactly_when_that_is_admitted_or_ends_an_overdue_trial() {
+    fn property(Spec { spec, .. }: Spec, steps: Vec<Step>) -> bool {
+        Run::of(&spec, &steps).moments.iter().all(|moment| {
+            let Event::Knock = moment.event else { return true };
+            let is_admitted = matches!(moment.answer, Answer::Admitted(_));
+            let ends_trial = matches!(
+                (state(&moment.before), state(&moment.after)),
+                (BreakerState::HalfOpen, BreakerState::Open { .. })
+            );
+            moment.before.is_worth_a_knock(moment.now, &spec) == (is_admitted || ends_trial)
+        })
+    }
+    quickcheck(property as OfHistory);
+}
+
 #[test]
 fn the_result_of_a_call_begun_in_an_earlier_phase_changes_no_state_and_no_count() {
     fn property(Spec { spec, .. }: Spec, steps: Vec<Step>) -> bool {
