@@ -344,17 +344,20 @@ fn poll_once<F: Future + Unpin>(future: &mut F) -> std::task::Poll<F::Output> {
 
 #[tokio::test(start_paused = true)]
 async fn a_sender_that_always_finds_room_lets_others_run() {
-    let runtime = runtime().await;
-    let spec = ActorSpec::<Probe>::new("probe", Board::default()).capacity(4).overflow(Overflow::DropOldest);
-    let probe = runtime.spawn_spec(spec).await.unwrap();
-    let other = tokio::spawn(async {});
-    let mut told = 0;
+    for overflow in [Overflow::DropOldest, Overflow::DropNewest, Overflow::Reject, Overflow::Wait] {
+        let runtime = runtime().await;
+        let capacity = if overflow == Overflow::Wait { 20_000 } else { 4 };
+        let spec = ActorSpec::<Probe>::new("probe", Board::default()).capacity(capacity).overflow(overflow);
+        let probe = runtime.spawn_spec(spec).await.unwrap();
+        let other = tokio::spawn(async {});
+        let mut told = 0;
 
-    while !other.is_finished() && told < 10_000 {
-        probe.tell(Note(told)).await.unwrap();
-        told += 1;
+        while !other.is_finished() && told < 10_000 {
+            let _or_full: Result<(), TellError<Note>> = probe.tell(Note(told)).await;
+            told += 1;
+        }
+
+        assert!(told < 10_000, "{overflow:?}: nobody else had a turn on this thread");
+        end(runtime).await;
     }
-
-    assert!(told < 10_000, "nobody else had a turn on this thread");
-    end(runtime).await;
 }

@@ -13,9 +13,9 @@ use crate::actor::{Accepts, Actor, Handler};
 use crate::address::ring::{Fenced, WaitOn, Waiting, stamp, with_running};
 use crate::address::{ActorPath, ActorRef};
 use crate::cell::Cell;
-use crate::mailbox::DeadLetterReason;
 use crate::mailbox::line::InLine;
 use crate::mailbox::queue::{Gate, Pushed, Queued, Room};
+use crate::mailbox::{DeadLetterReason, Overflow};
 use crate::message::envelope::Envelope;
 use crate::message::{Head, Message, NoReply, message_name};
 
@@ -187,7 +187,7 @@ where
             Put::Done
         }
         Pushed::Full(parcel) => match cell.overflow {
-            crate::Overflow::Wait => Put::Wait(back(parcel)),
+            Overflow::Wait => Put::Wait(back(parcel)),
             _ => Put::Refused(Refusal::Full { waited: Duration::ZERO }, back(parcel)),
         },
         Pushed::Refused(parcel, gate) => Put::Refused(Refusal::Gate(gate), back(parcel)),
@@ -281,6 +281,7 @@ pub struct Tell<'a, A: Actor, M: Message> {
     message: Option<M>,
     limit: Option<Duration>,
     in_line: Option<InLineTell<'a, M>>,
+    gave_way: bool,
     of: PhantomData<fn() -> A>,
 }
 
@@ -288,13 +289,34 @@ type InLineTell<'a, M> = Pin<Box<dyn Future<Output = Result<(), TellError<M>>> +
 
 impl<'a, A: Actor, M: Message> Tell<'a, A, M> {
     pub(crate) fn new(to: &'a ActorRef<A>, message: M) -> Self {
-        Tell { to, message: Some(message), limit: None, in_line: None, of: PhantomData }
+        Tell { to, message: Some(message), limit: None, in_line: None, gave_way: false, of: PhantomData }
     }
 
     /// Waits at most `limit` for room in a full mailbox. Default: 5 s, inside a handler 1 s.
     pub fn within(mut self, limit: Duration) -> Self {
         self.limit = Some(limit);
         self
+    }
+
+    /// A sender that never has to wait must not keep its thread from everybody else.
+    #[inline]
+    fn give_way(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let cell = self.to.cell();
+        match cell.overflow {
+            // Seldom: one that is faster than the receiver has to wait for room anyway.
+            Overflow::Wait => {
+                if self.gave_way || !cell.mailbox.is_turn_of_others() {
+                    return Poll::Ready(());
+                }
+                self.gave_way = true;
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Overflow::Reject | Overflow::DropOldest | Overflow::DropNewest => {
+                ready!(poll_proceed(context)).made_progress();
+                Poll::Ready(())
+            }
+        }
     }
 }
 
@@ -311,9 +333,7 @@ where
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         if self.message.is_some() {
-            // A sender that never has to wait must not keep its thread from everybody else.
-            let budget = ready!(poll_proceed(context));
-            budget.made_progress();
+            ready!(self.give_way(context));
         }
         if let Some(message) = self.message.take() {
             let (to, cell) = (self.to, self.to.cell());

@@ -137,6 +137,13 @@ impl<E: Parcel> Mailbox<E> {
 
     // ---- senders ----
 
+    /// Once in many messages, after which a sender that never had to wait gives way to others.
+    #[inline]
+    pub(crate) fn is_turn_of_others(&self) -> bool {
+        const SENDS_IN_A_ROW: usize = 1_024;
+        self.given.load(Ordering::Relaxed) % SENDS_IN_A_ROW == SENDS_IN_A_ROW - 1
+    }
+
     /// Puts `queued` in, or says why not. Never waits.
     #[inline(always)]
     pub(crate) fn push(&self, queued: Queued<E>) -> Pushed<E> {
