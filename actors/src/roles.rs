@@ -153,7 +153,7 @@ fn draw(id: &HandoffId, member: &ActorPath) -> u64 {
     // 0xff is in no text, so no two ids run together.
     let (end, hop) = ([0xff], id.hop.to_le_bytes());
     let parts = [id.case.as_bytes(), &end, &hop, member.as_str().as_bytes()];
-    parts.into_iter().flatten().fold(0, |sum, byte| dice::mix(sum ^ u64::from(*byte)))
+    dice::hash(parts.into_iter().flatten().copied())
 }
 
 /// Whether it will not take messages for now, whoever they are from; else it is only busy, and may have the case.

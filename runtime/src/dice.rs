@@ -13,6 +13,11 @@ pub const fn mix(state: u64) -> u64 {
     z ^ (z >> 31)
 }
 
+/// A hash of `bytes` for choices that a later version has to make again.
+pub fn hash(bytes: impl IntoIterator<Item = u8>) -> u64 {
+    bytes.into_iter().fold(0, |sum, byte| mix(sum ^ u64::from(byte)))
+}
+
 /// The number from [0, 1) that follows the state `state`.
 pub(crate) const fn share(state: u64) -> f64 {
     (mix(state) >> 11) as f64 / (1_u64 << 53) as f64

@@ -13,6 +13,8 @@ pub mod dice;
 mod events;
 mod mailbox;
 mod message;
+#[cfg(all(test, greenroom_races))]
+mod races;
 mod resilience;
 mod root;
 mod runtime;
@@ -24,7 +26,10 @@ pub mod testing;
 mod walk;
 mod world;
 
-pub use actor::*;
+pub use actor::{
+    Accepts, Actor, ActorSpec, Context, DecodeError, Durable, DurableInbox, DurableMessage, ExitPhase,
+    ExitReason, Handler, Inbox, MigrateError, Open, ProtectionOver, SnapshotPolicy, TimerHandle,
+};
 pub use address::*;
 pub use builder::Builder;
 pub use cell::*;
@@ -35,11 +40,8 @@ pub use mailbox::{
     DeadLetter, DeadLetterReason, DeadLetters, MailboxSpec, Overflow, QUARANTINE_MAX, Quarantined,
     RoomPatience, StopToken,
 };
-pub use message::envelope::Parcel;
-pub use message::reply::ErasedReply;
 pub use message::{
-    Chain, Envelope, Failure, FailureClass, Head, Message, MessageId, NoReply, ReplyPort, Verdict,
-    message_name,
+    Chain, Envelope, Failure, FailureClass, Head, Message, MessageId, NoReply, ReplyPort, message_name,
 };
 pub use resilience::{
     Backoff, Breaker, BreakerObservation, BreakerOpen, BreakerPermit, BreakerSpec, BreakerState, CallOutcome,
@@ -48,5 +50,12 @@ pub use resilience::{
 pub use runtime::{Runtime, ShutdownReport, SpawnError};
 pub use store::*;
 
+/// What code written by [`inbox!`] names, and nobody else.
 #[doc(hidden)]
-pub use rmp_serde;
+pub mod inbox_parts {
+    pub use crate::actor::{again_from_bytes, distinct, upgrade_from};
+    pub use crate::message::Verdict;
+    pub use crate::message::envelope::Parcel;
+    pub use crate::message::reply::ErasedReply;
+    pub use rmp_serde;
+}

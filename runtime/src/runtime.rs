@@ -337,11 +337,6 @@ impl Runtime {
         self.world.store().map(|store| store.stats())
     }
 
-    /// Whether there is a store that takes commits.
-    pub fn is_store_available(&self) -> bool {
-        self.world.store_available()
-    }
-
     /// Sets the gauges: places, waiting messages, commits. Walks over all places; call it before each scrape, not more.
     pub fn measure(&self) {
         let telemetry = &self.world.telemetry;
@@ -351,7 +346,7 @@ impl Runtime {
             telemetry.store_groups.set(stats.groups as f64);
         }
         let mut waiting: BTreeMap<&'static str, usize> = BTreeMap::new();
-        for place in self.places() {
+        for place in self.walk(None) {
             *waiting.entry(place.0.core().type_name).or_default() += place.0.waiting().0;
         }
         for (name, metrics) in telemetry.types() {

@@ -11,6 +11,22 @@ pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The locks and atomics of what threads race for: the mailbox, its line and its control lane, the reply slot.
+///
+/// They are the standard library's. Only in the tests of `crate::races` they are loom's, which tries every schedule.
+pub(crate) mod raced {
+    #[cfg(not(all(test, greenroom_races)))]
+    pub(crate) use {
+        super::lock,
+        std::sync::{Mutex, MutexGuard, atomic},
+    };
+    #[cfg(all(test, greenroom_races))]
+    pub(crate) use {
+        crate::races::lock,
+        loom::sync::{Mutex, MutexGuard, atomic},
+    };
+}
+
 /// Most of what a panic says that is kept, in bytes: it travels in exits, events and dead letters.
 const PANIC_TEXT_MAX: usize = 2_048;
 

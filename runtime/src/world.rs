@@ -117,7 +117,7 @@ impl World {
     }
 
     /// Remembers, if the runtime is shutting down, that whoever lives at `path` did not end in order.
-    pub(crate) fn is_late(&self, path: &ActorPath) {
+    pub(crate) fn note_late(&self, path: &ActorPath) {
         if let Some(late) = &mut *lock(&self.late) {
             late.push(path.clone());
         }

@@ -189,7 +189,7 @@ impl<A: Actor> DynamicRef<A> {
         self.start_instance(Some(name.to_owned()), args).await
     }
 
-    /// As [`start`](DynamicRef::start), under a name made from the type's and a number, such as `session-17`.
+    /// As [`start`](DynamicRef::start), under a name that no child has: `child-1`, `child-2` and so on.
     ///
     /// # Errors
     ///

@@ -67,11 +67,7 @@ pub use dynamic_supervisor::{DynamicRef, DynamicSupervisor};
 pub use dynamic_trees::DynamicTrees;
 #[cfg(any(test, feature = "testing"))]
 pub use planted::PlantedBug;
-pub use policy::{
-    AutoShutdown, ChildFacts, ChildState, CustomStrategy, Decision, ExitClass, OnExternal, Restart,
-    RestartGroup, RestartHistory, RestartIntensity, RestartVerdict, Shutdown, Strategy, SupervisorFacts,
-    SupervisorPhase, after_failed_start, decide,
-};
+pub use policy::{AutoShutdown, ChildState, CustomStrategy, Restart, RestartIntensity, Shutdown, Strategy};
 pub use pool::Pool;
 pub use pool_ref::{PoolAsk, PoolRef, RouteError};
 pub use route::{IntoStep, Route, Routed};

@@ -100,7 +100,6 @@ impl<M: Message> Route<M> {
         for (at, step) in ready.chain(coming_back) {
             match step.ask(message, limit).await {
                 Ok(reply) => return Ok(Routed { reply, step: at }),
-                Err(error @ RouteError::Asked(AskError::WaitsInRing { .. })) => return Err(error),
                 Err(
                     RouteError::NobodyAvailable { message: back, .. }
                     | RouteError::DeadlinePassed { message: back, .. },

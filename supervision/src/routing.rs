@@ -1,5 +1,7 @@
 //! Who of several gets a message: pure, over what is known of each at one instant.
 
+use greenroom_runtime::dice;
+
 /// Says which member of a pool gets a message. Default: [`Routing::RoundRobin`].
 ///
 /// Every one of them passes over members that are down, stopped, draining, over their watermark, or behind an open
@@ -70,8 +72,7 @@ impl Routing {
 /// another member more or less, whichever it is, moves only the keys that are its own. 0 when there are none.
 ///
 /// D. Thaler, C. Ravishankar: "Using name-based mappings to increase hit rates", IEEE/ACM Transactions on Networking
-/// 6(1), 1998. The weights are 64-bit FNV-1a of the key and the name of the member, mixed once more by the finaliser of
-/// MurmurHash3, since FNV's upper bits move little with the last bytes.
+/// 6(1), 1998. As for the members of a role: the id of a handoff is such a key.
 pub(crate) fn responsible<'n>(key: &[u8], members: impl Iterator<Item = &'n str>) -> usize {
     let weighed = members.enumerate().map(|(at, name)| (weight(key, name), at));
     weighed.max().map_or(0, |(_, at)| at)
@@ -87,13 +88,8 @@ pub(crate) fn ring<'n>(key: &[u8], members: impl Iterator<Item = &'n str>) -> Ve
 }
 
 fn weight(key: &[u8], name: &str) -> u64 {
-    let bytes = key.iter().copied().chain([0xff]).chain(name.bytes());
-    let mut hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
-    hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
-    hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-    hash ^ (hash >> 33)
+    // 0xff is in no name, so no two pairs run together.
+    dice::hash(key.iter().copied().chain([0xff]).chain(name.bytes()))
 }
 
 #[cfg(test)]

@@ -4,8 +4,7 @@
 //! repeats the run: `SEED=42 cargo test --test suite properties`.
 #![expect(clippy::disallowed_methods, reason = "senders outside of the tree are plain tokio tasks")]
 
-use std::hash::{BuildHasher, RandomState};
-
+use greenroom::testing::seed;
 use greenroom::{ActorSpec, AskError, Overflow, TellError};
 use quickcheck::{Arbitrary, Gen, QuickCheck};
 
@@ -154,16 +153,6 @@ fn was_taken(answer: Result<u32, AskError<Note>>) -> Result<bool, String> {
 
 fn poll<F: Future + Unpin>(future: &mut F) -> std::task::Poll<F::Output> {
     std::pin::Pin::new(future).poll(&mut std::task::Context::from_waker(std::task::Waker::noop()))
-}
-
-/// `SEED`, or one of chance. Printed: a test that fails shows what it printed.
-fn seed() -> u64 {
-    let seed = match std::env::var("SEED") {
-        Ok(text) => text.parse().expect("SEED is a number"),
-        Err(_) => RandomState::new().hash_one(()),
-    };
-    println!("SEED={seed}");
-    seed
 }
 
 #[test]

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use greenroom::testing::{Chaos, seed};
 use greenroom::{
     Actor, ActorRef, AskError, Context, Failure, Handler, Open, Pool, PoolRef, RouteError, Runtime,
     RuntimeEvent, SuperviseExt, SupervisorRef,
@@ -55,13 +56,8 @@ async fn asked(pool: PoolRef<Hand>, one: Option<ActorRef<Hand>>, job: Job) -> As
 /// Goal: whatever falls whenever, each ask has one end, and no job is done twice.
 /// Method: small mailboxes, so that lines form and moves find no room; kills and stops while asks go on.
 async fn storm(rounds: u32, at_once: u32) {
-    let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
-    let mut dice: u64 = seed.unwrap_or_else(|| u64::from(std::process::id()));
-    println!("SEED={dice}");
-    let mut below = move |bound: usize| {
-        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(dice >> 33).expect("31 bits") % bound
-    };
+    let mut chaos = Chaos::seeded(seed());
+    let mut below = move |bound: usize| usize::try_from(chaos.below(bound as u64)).expect("below a usize");
     let runtime = Runtime::builder().start().await.expect("an empty runtime starts");
     let done = Arc::new(Mutex::new(BTreeMap::new()));
     let mut events = runtime.events();

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
+use greenroom::testing::{Chaos, seed};
 use greenroom::{
     Actor, ChildSpec, Context, Failure, Handler, Message, Open, Runtime, RuntimeConfig, Strategy,
     SuperviseExt, Supervisor,
@@ -55,28 +56,9 @@ impl Handler<Wave> for Sailor {
     }
 }
 
-/// splitmix64: the next number below `bound`.
-struct Dice(u64);
-
-impl Dice {
-    fn from_seed() -> Self {
-        let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
-        let seed = seed.unwrap_or_else(|| u64::from(std::process::id()));
-        println!("SEED={seed}");
-        Dice(seed)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((z ^ (z >> 31)) % bound as u64).expect("below a usize")
-    }
-}
-
 async fn storm(strategy: Strategy) {
-    let mut dice = Dice::from_seed();
+    let mut chaos = Chaos::seeded(seed());
+    let mut below = |bound: usize| usize::try_from(chaos.below(bound as u64)).expect("below a usize");
     let config = RuntimeConfig { dead_letters_kept: 2 * (MESSAGES + CRASHES), ..RuntimeConfig::default() };
     let runtime = Runtime::builder().config(config).start().await.expect("an empty runtime starts");
     let handled = Handled::default();
@@ -90,15 +72,15 @@ async fn storm(strategy: Strategy) {
     let crew: Vec<_> = names.iter().map(|name| ship.actor::<Sailor>(name).expect("aboard")).collect();
     let mut deck: Vec<bool> = (0..MESSAGES + CRASHES).map(|at| at < CRASHES).collect();
     for at in (1..deck.len()).rev() {
-        deck.swap(at, dice.below(at + 1));
+        deck.swap(at, below(at + 1));
     }
     let mut sent: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
 
     for (order, crash) in deck.into_iter().enumerate() {
-        let to = dice.below(CHILDREN);
+        let to = below(CHILDREN);
         if crash {
             // One in four is a kill, which takes whatever is in hand along.
-            if dice.below(4) == 0 { crew[to].kill() } else { crew[to].tell(Wave).await.expect("room") }
+            if below(4) == 0 { crew[to].kill() } else { crew[to].tell(Wave).await.expect("room") }
         } else {
             crew[to].tell(Order(order)).await.expect("room");
             sent.entry(to).or_default().push(order);

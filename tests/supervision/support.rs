@@ -79,7 +79,7 @@ impl Stage {
         exits
     }
 
-    /// Name of the message and label of the reason of each dead letter, in their order.
+    /// Path of the receiver and label of the reason of each dead letter, in their order.
     pub(crate) fn letters(&self) -> Vec<String> {
         let letters = self.runtime.dead_letters().newest();
         letters.iter().map(|letter| format!("{} {}", letter.to, letter.reason.label())).collect()

@@ -18,8 +18,9 @@ use crate::store::{Batch, CommitError, Record, SNAPSHOT_LEN_MAX, Snapshot, Store
 /// An actor whose state is kept in the store of its runtime.
 ///
 /// The state is the actor itself, by serde; what does not belong in it is `#[serde(skip)]` and made anew in
-/// [`resume`](Durable::resume). With the default [`SnapshotPolicy`] the state is on disk before the reply, and the
-/// sends of the handler, leave.
+/// [`resume`](Durable::resume). With the default [`SnapshotPolicy`] the state is on disk before the reply leaves, and
+/// what the handler sends through its [`Context`](crate::Context). What it sends through an
+/// [`ActorRef`](crate::ActorRef) itself leaves at once, and is not taken back.
 ///
 /// The state outlives its place: whoever is put at the same path later, under the same [`NAME`](Durable::NAME), starts
 /// from it. There is no way yet to delete it.

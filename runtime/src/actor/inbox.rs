@@ -244,7 +244,7 @@ macro_rules! inbox {
     (durable $vis:vis $name:ident for $actor:ty : $($message:ident),+ $(,)?) => {
         $crate::inbox!(@enum $vis $name for $actor : $($message),+);
         const _: () = assert!(
-            $crate::distinct(&[$(<$message as $crate::Message>::NAME),+]),
+            $crate::inbox_parts::distinct(&[$(<$message as $crate::Message>::NAME),+]),
             "each message of a durable inbox needs a NAME of its own"
         );
         impl $crate::DurableInbox for $name {
@@ -255,20 +255,20 @@ macro_rules! inbox {
             fn decode(name: &str, version: u16, bytes: &[u8]) -> Result<Self, $crate::DecodeError> {
                 $(if <$message as $crate::Message>::NAME == Some(name) {
                     return Ok(Self::$message($crate::Envelope::restored(
-                        $crate::upgrade_from::<$message>(version, bytes)?,
+                        $crate::inbox_parts::upgrade_from::<$message>(version, bytes)?,
                     )));
                 })+
                 Err($crate::DecodeError::UnknownMessage { name: name.to_owned(), version })
             }
-            fn encode(&self) -> Result<Vec<u8>, $crate::rmp_serde::encode::Error> {
-                match self { $(Self::$message(envelope) => $crate::rmp_serde::to_vec_named(envelope.message())),+ }
+            fn encode(&self) -> Result<Vec<u8>, $crate::inbox_parts::rmp_serde::encode::Error> {
+                match self { $(Self::$message(envelope) => $crate::inbox_parts::rmp_serde::to_vec_named(envelope.message())),+ }
             }
         }
-        $crate::inbox!(@parcel $name : $($message),+ ; |envelope| $crate::again_from_bytes(envelope));
+        $crate::inbox!(@parcel $name : $($message),+ ; |envelope| $crate::inbox_parts::again_from_bytes(envelope));
     };
     ($vis:vis $name:ident for $actor:ty : $($message:ident),+ $(,)?) => {
         $crate::inbox!(@enum $vis $name for $actor : $($message),+);
-        $crate::inbox!(@parcel $name : $($message),+ ; |envelope| $crate::Parcel::again(envelope));
+        $crate::inbox!(@parcel $name : $($message),+ ; |envelope| $crate::inbox_parts::Parcel::again(envelope));
     };
     (@enum $vis:vis $name:ident for $actor:ty : $($message:ident),+) => {
         /// What the mailbox takes.
@@ -286,21 +286,21 @@ macro_rules! inbox {
             }
         })+
         impl $crate::Inbox<$actor> for $name {
-            async fn run(self, actor: &mut $actor, cx: &mut $crate::Context<'_, $actor>) -> $crate::Verdict {
+            async fn run(self, actor: &mut $actor, cx: &mut $crate::Context<'_, $actor>) -> $crate::inbox_parts::Verdict {
                 match self { $(Self::$message(envelope) => envelope.run(actor, cx).await),+ }
             }
         }
     };
     (@parcel $name:ident : $($message:ident),+ ; |$envelope:ident| $again:expr) => {
-        impl $crate::Parcel for $name {
-            fn reply(&self) -> Option<$crate::ErasedReply> {
-                match self { $(Self::$message(e) => $crate::Parcel::reply(e)),+ }
+        impl $crate::inbox_parts::Parcel for $name {
+            fn reply(&self) -> Option<$crate::inbox_parts::ErasedReply> {
+                match self { $(Self::$message(e) => $crate::inbox_parts::Parcel::reply(e)),+ }
             }
             fn again(&self) -> Option<Self> {
                 match self { $(Self::$message($envelope) => $again.map(Self::$message)),+ }
             }
             fn without_asker(self) -> Self {
-                match self { $(Self::$message(e) => Self::$message($crate::Parcel::without_asker(e))),+ }
+                match self { $(Self::$message(e) => Self::$message($crate::inbox_parts::Parcel::without_asker(e))),+ }
             }
         }
     };

@@ -80,7 +80,8 @@ impl<A: Actor> ActorSpec<A> {
     }
 
     /// How often a message comes again after the handler fell over it, if its type allows
-    /// ([`Message::again`](crate::Message::again)) or its inbox is durable. Default: 3.
+    /// ([`Message::again`](crate::Message::again)) or its inbox is durable; and how often a durable actor tries it again
+    /// after an [`External`](crate::FailureClass::External) failure. Default: 3.
     pub fn redeliveries(mut self, times: u32) -> Self {
         self.settings.redeliveries = times;
         self

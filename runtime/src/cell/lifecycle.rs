@@ -19,7 +19,7 @@ pub enum LifeState {
 
 /// What happens to a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum LifeEvent {
+pub(crate) enum LifeEvent {
     /// A new incarnation was spawned.
     Launched,
     /// Its `start` succeeded.
@@ -47,7 +47,7 @@ impl LifeState {
 
     /// The state after `event`. Total: an event that means nothing in a state leaves it as it is.
     #[must_use]
-    pub fn after(self, event: LifeEvent) -> LifeState {
+    pub(crate) fn after(self, event: LifeEvent) -> LifeState {
         use LifeEvent as E;
         use LifeState as S;
         match (self, event) {

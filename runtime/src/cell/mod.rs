@@ -11,7 +11,8 @@ mod typed;
 mod watch;
 
 pub(crate) use core::CellCore;
-pub use lifecycle::{LifeEvent, LifeState};
+pub(crate) use lifecycle::LifeEvent;
+pub use lifecycle::LifeState;
 pub use look::{PastExit, Shown};
 pub use overseer::{Flow, Overseer, OverseerContext, OverseerRef};
 pub(crate) use place::Seat;

@@ -291,7 +291,7 @@ impl Place {
                     if protected == Protected::IsWaitedFor {
                         core.wait_unprotected(incarnation).await;
                     }
-                    core.world.is_late(&core.path);
+                    core.world.note_late(&core.path);
                 }
             }
         }
@@ -318,7 +318,7 @@ impl Place {
         }
         tracing::error!(actor = %core.path, "an actor blocks its thread; it was fenced");
         core.world.publish(RuntimeEvent::Unresponsive { path: core.path.clone(), epoch });
-        core.world.is_late(&core.path);
+        core.world.note_late(&core.path);
         if let Some(task) = task {
             task.was_fenced();
         }

@@ -170,8 +170,8 @@ impl<A: Actor> Cell<A> {
         true
     }
 
-    /// What becomes of the message in hand when its incarnation ends: the table of DESIGN section 3. Returns what is
-    /// left to be dropped: author's code, so not before the end is recorded.
+    /// What becomes of the message in hand when its incarnation ends: the table of `docs/guarantees.md`, section 7.
+    /// Returns what is left to be dropped: author's code, so not before the end is recorded.
     fn settle_hand(&self, hand: Hand<A::Inbox>, reason: &ExitReason) -> Option<Box<A::Inbox>> {
         if hand.is_done {
             return hand.again;

@@ -3,8 +3,6 @@
 //! It stays in the cell, under the number of the incarnation that may read it.
 
 use std::collections::VecDeque;
-use std::sync::MutexGuard;
-use std::sync::atomic::Ordering;
 use std::task::Waker;
 
 use crate::mailbox::hand::Hand;
@@ -12,7 +10,8 @@ use crate::mailbox::queue::{Gate, Mailbox, Queued, add};
 use crate::mailbox::stamps::{Arrivals, InHandSince};
 use crate::message::Head;
 use crate::message::envelope::Parcel;
-use crate::sync::lock;
+use crate::sync::raced::atomic::Ordering;
+use crate::sync::raced::{MutexGuard, lock};
 
 pub(super) struct Batch<E> {
     pub(super) items: VecDeque<Queued<E>>,

@@ -6,7 +6,7 @@ use crate::cell::InHand;
 use crate::mailbox::batch::Batch;
 use crate::mailbox::queue::{Inbound, Mailbox};
 use crate::message::envelope::Parcel;
-use crate::sync::lock;
+use crate::sync::raced::lock;
 
 /// What one look shows.
 #[derive(Clone, Debug, Default)]

@@ -7,7 +7,7 @@ use crate::mailbox::queue::{Mailbox, Queued};
 use crate::message::Head;
 use crate::message::envelope::Parcel;
 use crate::message::reply::ErasedReply;
-use crate::sync::lock;
+use crate::sync::raced::lock;
 
 /// The message that the incarnation has in hand.
 pub(crate) struct Hand<E> {

@@ -1,13 +1,13 @@
 //! The control lane of one incarnation: stop, drain and kill, heard while a handler runs.
 
 use std::future::{Future, poll_fn};
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use tokio::sync::Notify;
 
-use crate::sync::lock;
+use crate::sync::raced::atomic::{AtomicBool, AtomicU8, Ordering};
+use crate::sync::raced::{Mutex, lock};
 
 /// What was raised in a control lane. Ordered: a stronger word overrides a weaker one, never the other way round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

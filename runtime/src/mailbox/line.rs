@@ -1,12 +1,12 @@
 //! The line of senders that wait for room, first come, first served.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use crate::mailbox::queue::{Gate, Mailbox};
 use crate::message::envelope::Parcel;
-use crate::sync::lock;
+use crate::sync::raced::{Mutex, lock};
 
 /// A sender in line.
 #[derive(Debug, Default)]

@@ -9,6 +9,8 @@ pub(crate) mod line;
 mod overflow;
 pub(crate) mod quarantine;
 pub(crate) mod queue;
+#[cfg(all(test, greenroom_races))]
+mod races;
 mod stamps;
 
 pub use dead_letters::{DeadLetter, DeadLetterReason, DeadLetters};

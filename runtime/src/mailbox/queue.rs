@@ -9,8 +9,7 @@
 
 use std::collections::VecDeque;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicUsize, Ordering, fence};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::task::Waker;
 
 use crate::clock::Clock;
@@ -20,7 +19,8 @@ use crate::mailbox::stamps::Arrivals;
 use crate::mailbox::{MailboxSpec, Overflow};
 use crate::message::envelope::Parcel;
 use crate::message::{Head, MessageId};
-use crate::sync::lock;
+use crate::sync::raced::atomic::{AtomicUsize, Ordering, fence};
+use crate::sync::raced::{Mutex, MutexGuard, lock};
 
 pub(crate) struct Mailbox<E> {
     pub(super) spec: MailboxSpec,

@@ -3,6 +3,8 @@
 mod chain;
 pub(crate) mod envelope;
 mod failure;
+#[cfg(all(test, greenroom_races))]
+mod races;
 pub(crate) mod reply;
 
 use crate::address::PathError;

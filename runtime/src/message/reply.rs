@@ -5,8 +5,6 @@
 
 use std::any::Any;
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Poll, Waker};
 
 use tokio::time::Instant;
@@ -17,7 +15,8 @@ use crate::address::{ActorPath, ring};
 use crate::cell::CellCore;
 use crate::message::Failure;
 use crate::store::StoreError;
-use crate::sync::lock;
+use crate::sync::raced::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::raced::{Mutex, lock};
 
 /// Why an ask that was delivered brought no reply.
 #[derive(Clone, Debug, thiserror::Error)]

@@ -21,8 +21,8 @@ pub const SNAPSHOT_LEN_MAX: usize = 16 << 20;
 ///   [`Scan::damage`].
 /// * A failed write is final: each later call of the same opening answers [`StoreError::Failed`].
 ///
-/// One caller at a time: `scan` and `commit` are not called while another `commit` runs
-/// ([`StoreHandle`](super::StoreHandle) sees to that). `store_conformance!` tests all of this on an engine.
+/// One caller at a time: `scan` and `commit` are not called while another `commit` runs (the runtime's writer sees to
+/// that). `store_conformance!` tests all of this on an engine.
 pub trait Store: Send + Sync + 'static {
     /// Writes `group` in one flush and answers each batch at its place. Blocks.
     ///

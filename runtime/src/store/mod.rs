@@ -20,8 +20,8 @@ pub use damage::{Damage, DamagePlace, DamageReason};
 pub use error::{Cause, StoreError};
 pub use memory_store::MemoryStore;
 pub use sled_store::SledStore;
-pub(crate) use writer::store_writer;
-pub use writer::{Claim, CommitError, StoreHandle, WriterStats};
+pub use writer::{CommitError, WriterStats};
+pub(crate) use writer::{StoreHandle, store_writer};
 
 #[cfg(test)]
 mod tests;

@@ -42,14 +42,14 @@ pub(crate) fn store_writer(
 /// Cloning is cheap; all clones share the queue and the fate of the store. After a final store error every request is
 /// answered with it: only a new opening of the store helps.
 #[derive(Clone, Debug)]
-pub struct StoreHandle {
+pub(crate) struct StoreHandle {
     queue: mpsc::Sender<Request>,
     shared: Arc<Shared>,
 }
 
 /// An actor's new life: the epoch it writes with and the state it starts from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Claim {
+pub(crate) struct Claim {
     /// The new epoch, higher than every one before; it is stored.
     pub epoch: Epoch,
     /// Newest snapshot that can be vouched for.
@@ -105,7 +105,7 @@ impl StoreHandle {
     ///
     /// Dropped while it waits for a place, nothing is queued. Dropped later, the batch is committed all the same and
     /// the answer is lost. The other batches of the group are not harmed.
-    pub async fn commit(&self, batch: Batch) -> Result<CommitSeq, CommitError> {
+    pub(crate) async fn commit(&self, batch: Batch) -> Result<CommitSeq, CommitError> {
         self.request(|answer| Request::Commit { batch, answer }).await
     }
 
@@ -119,22 +119,22 @@ impl StoreHandle {
     /// # Cancel safety
     ///
     /// Dropped after it was queued, the epoch is raised and the answer is lost.
-    pub async fn claim(&self, actor: ActorPath, at_least: Epoch) -> Result<Claim, CommitError> {
+    pub(crate) async fn claim(&self, actor: ActorPath, at_least: Epoch) -> Result<Claim, CommitError> {
         self.request(|answer| Request::Claim { actor, at_least, answer }).await
     }
 
     /// Whether the store still takes requests. Costs two atomic reads.
-    pub fn is_available(&self) -> bool {
+    pub(crate) fn is_available(&self) -> bool {
         self.shared.failure.get().is_none() && !self.queue.is_closed()
     }
 
     /// The final error of the store, if it had one.
-    pub fn failure(&self) -> Option<StoreError> {
+    pub(crate) fn failure(&self) -> Option<StoreError> {
         self.shared.failure.get().cloned()
     }
 
     /// What the writer has done so far, read field by field.
-    pub fn stats(&self) -> WriterStats {
+    pub(crate) fn stats(&self) -> WriterStats {
         WriterStats {
             commits: self.shared.commits.load(Relaxed),
             groups: self.shared.groups.load(Relaxed),

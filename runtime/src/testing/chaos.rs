@@ -1,8 +1,25 @@
 //! Kills somebody at random, the same somebody for the same seed.
 
+use std::hash::{BuildHasher, RandomState};
+
 use crate::cell::{LifeState, Place};
 use crate::dice;
 use crate::runtime::Runtime;
+
+/// The number in the environment variable `SEED`, or one of chance. Printed, so that a failing run can be repeated.
+///
+/// # Panics
+///
+/// If `SEED` is no number: a run that was to be repeated must not be another one.
+#[must_use]
+pub fn seed() -> u64 {
+    let seed = match std::env::var("SEED") {
+        Ok(text) => text.parse().expect("SEED is a number"),
+        Err(_) => RandomState::new().hash_one(()),
+    };
+    println!("SEED={seed}");
+    seed
+}
 
 /// A source of misfortune for chaos tests. Print the seed, and accept one, so that a run can be repeated.
 ///

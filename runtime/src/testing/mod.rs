@@ -5,7 +5,7 @@ mod faulty_store;
 mod probe;
 mod test_runtime;
 
-pub use chaos::Chaos;
+pub use chaos::{Chaos, seed};
 pub use faulty_store::{Fault, FaultyStore, HeldCommits};
 pub use probe::Probe;
 pub use test_runtime::TestRuntime;

@@ -7,7 +7,7 @@ use super::{
 
 /// What a supervisor does next. It carries this out and decides nothing by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Decision {
+pub(crate) enum Decision {
     /// Nothing: the news is stale, or the supervisor is shutting down.
     Ignore,
     /// Remove the spec of the child, which is temporary.
@@ -48,38 +48,8 @@ pub enum Decision {
 /// The child must still be listed as [`ChildState::Running`]; news of any other is stale and ignored, and so is a
 /// position outside the list. A restart is counted in `history` once, however many siblings it concerns; nothing else
 /// is counted. The rules are those of OTP's `do_restart/3` and `restart/2`. Costs one pass over the group.
-///
-/// ```
-/// use greenroom_supervision::{
-///     AutoShutdown, ChildFacts, ChildState, Decision, ExitClass, OnExternal, Restart, RestartHistory,
-///     RestartIntensity, Strategy, SupervisorFacts, SupervisorPhase, decide,
-/// };
-///
-/// let child = ChildFacts {
-///     restart: Restart::Transient,
-///     state: ChildState::Running,
-///     on_external: OnExternal::Counts,
-///     significant: false,
-/// };
-/// let facts = SupervisorFacts {
-///     strategy: Strategy::OneForAll,
-///     auto_shutdown: AutoShutdown::Never,
-///     names: &[],
-///     phase: SupervisorPhase::Running,
-///     children: &[child; 2],
-///     now_ms: 0,
-/// };
-/// let mut history = RestartHistory::new(RestartIntensity::default()); // 1 in 5 s
-///
-/// assert_eq!(decide(&facts, 0, ExitClass::Normal, &mut history), Decision::Keep);
-/// assert_eq!(
-///     decide(&facts, 0, ExitClass::Abnormal, &mut history),
-///     Decision::Restart { stop: vec![1], forget: vec![], start: vec![0, 1] },
-/// );
-/// assert_eq!(decide(&facts, 0, ExitClass::Abnormal, &mut history), Decision::GiveUp);
-/// ```
 #[must_use]
-pub fn decide(
+pub(crate) fn decide(
     facts: &SupervisorFacts<'_>,
     child: usize,
     exit: ExitClass,
@@ -111,7 +81,7 @@ pub fn decide(
 /// Ask this in a turn of its own, as OTP does by a message to itself (`try_again_restart`), with the facts of that
 /// moment: a stop is then heard in between, and a child that is no longer [`ChildState::Restarting`] is ignored.
 #[must_use]
-pub fn after_failed_start(
+pub(crate) fn after_failed_start(
     facts: &SupervisorFacts<'_>,
     child: usize,
     failure: ExitClass,
@@ -211,7 +181,7 @@ mod tests {
 
                     assert_eq!(decide(&facts, 0, exit, &mut history), Decision::Ignore);
                     assert_eq!(after_failed_start(&facts, 0, exit, &mut history), Decision::Ignore);
-                    assert!(history.is_empty());
+                    assert!(history.len() == 0);
                 }
             }
         }
@@ -234,7 +204,7 @@ mod tests {
         }
         assert_eq!(decide(&alone(&[]), 0, Abnormal, &mut history), Decision::Ignore);
         assert_eq!(after_failed_start(&alone(&[]), 0, Abnormal, &mut history), Decision::Ignore);
-        assert!(history.is_empty());
+        assert!(history.len() == 0);
     }
 
     /// OTP: one_for_all_other_child_fails_restart, rest_for_one_other_child_fails_restart, one_for_one_escalation.
@@ -313,7 +283,7 @@ mod tests {
             let decision = after_failed_start(&facts, 1, External, &mut history);
 
             assert_eq!(decision, Decision::LayAside { start: start.to_vec() }, "{strategy:?}");
-            assert!(history.is_empty());
+            assert!(history.recorded() == 0);
             assert_eq!(
                 after_failed_start(&facts, 1, Abnormal, &mut history),
                 Decision::GiveUp,
@@ -331,7 +301,7 @@ mod tests {
             let decision = decide(&alone(&children), 0, ExitClass::Repeat, &mut history);
             assert!(matches!(decision, Decision::Restart { .. }));
         }
-        assert!(history.is_empty());
+        assert!(history.len() == 0);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 /// OTP looks at the exit reason in the same way: `normal`, `shutdown` with `{shutdown, _}`, and everything else. Only
 /// [`ExitClass::External`] is an addition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ExitClass {
+pub(crate) enum ExitClass {
     /// The child ended by itself, because it had nothing more to do.
     Normal,
     /// The child was asked to end, or is a supervisor that gave up (OTP's `shutdown`).

@@ -4,7 +4,7 @@ use super::{AutoShutdown, Restart, Strategy};
 
 /// What a decision knows of one child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ChildFacts {
+pub(crate) struct ChildFacts {
     /// Which exits the child comes back from.
     pub restart: Restart,
     /// Whether it is there.
@@ -29,7 +29,7 @@ pub enum ChildState {
 
 /// What an [`External`](super::ExitClass::External) failure counts for. Default: [`OnExternal::Counts`], as in OTP.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum OnExternal {
+pub(crate) enum OnExternal {
     /// Like any other failure.
     #[default]
     Counts,
@@ -41,7 +41,7 @@ pub enum OnExternal {
 
 /// What a decision knows of the supervisor at one instant.
 #[derive(Clone, Copy, Debug)]
-pub struct SupervisorFacts<'a> {
+pub(crate) struct SupervisorFacts<'a> {
     /// Which siblings a restart concerns.
     pub strategy: Strategy,
     /// Whether the end of a significant child ends it.
@@ -61,7 +61,7 @@ pub struct SupervisorFacts<'a> {
 
 /// Whether a supervisor serves or stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SupervisorPhase {
+pub(crate) enum SupervisorPhase {
     /// It looks after its children.
     Running,
     /// It is shutting down: children that leave now are let go.

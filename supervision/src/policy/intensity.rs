@@ -22,7 +22,7 @@ pub struct RestartIntensity {
 /// Whether one more restart is borne.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[must_use = "an exceeded intensity ends the supervisor"]
-pub enum RestartVerdict {
+pub(crate) enum RestartVerdict {
     /// The restart may go ahead.
     Borne,
     /// It was one too many.
@@ -32,18 +32,8 @@ pub enum RestartVerdict {
 /// The restarts of one supervisor that still count.
 ///
 /// Holds at most `max + 1` stamps of eight bytes, and only as many as there were restarts in the window.
-///
-/// ```
-/// use greenroom_supervision::{RestartHistory, RestartIntensity, RestartVerdict};
-///
-/// let mut history = RestartHistory::new(RestartIntensity::default()); // 1 in 5 s
-///
-/// assert_eq!(history.record(0), RestartVerdict::Borne);
-/// assert_eq!(history.record(5_001), RestartVerdict::Borne);
-/// assert_eq!(history.record(10_001), RestartVerdict::Exceeded); // exactly 5 s later
-/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RestartHistory {
+pub(crate) struct RestartHistory {
     intensity: RestartIntensity,
     /// Milliseconds, never falling, at most `max + 1` of them.
     stamps_ms: VecDeque<u64>,
@@ -60,7 +50,7 @@ impl Default for RestartIntensity {
 impl RestartHistory {
     /// A history without restarts.
     #[must_use]
-    pub fn new(intensity: RestartIntensity) -> Self {
+    pub(crate) fn new(intensity: RestartIntensity) -> Self {
         RestartHistory { intensity, stamps_ms: VecDeque::new(), recorded: 0 }
     }
 
@@ -68,7 +58,7 @@ impl RestartHistory {
     ///
     /// Milliseconds of a clock that never runs backwards; should it do so, it counts as standing still. (OTP counts in
     /// whole seconds, which stretches its window by up to one.) Amortised constant time.
-    pub fn record(&mut self, now_ms: u64) -> RestartVerdict {
+    pub(crate) fn record(&mut self, now_ms: u64) -> RestartVerdict {
         let RestartIntensity { max, within } = self.intensity;
         let now_ms = now_ms.max(self.stamps_ms.back().copied().unwrap_or(0));
         while self
@@ -91,7 +81,7 @@ impl RestartHistory {
     }
 
     /// Holds the restarts against another limit from now on. What was counted stays counted.
-    pub fn limit(&mut self, intensity: RestartIntensity) {
+    pub(crate) fn limit(&mut self, intensity: RestartIntensity) {
         self.intensity = intensity;
         // A stricter limit needs fewer stamps to be proven exceeded.
         let most = usize::try_from(intensity.max).unwrap_or(usize::MAX).saturating_add(1);
@@ -102,13 +92,13 @@ impl RestartHistory {
 
     /// How many restarts counted when the last one was recorded.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.stamps_ms.len()
     }
 
     /// How many restarts count at `now_ms`, at most one more than are borne.
     #[must_use]
-    pub fn counted_at(&self, now_ms: u64) -> usize {
+    pub(crate) fn counted_at(&self, now_ms: u64) -> usize {
         let within = self.intensity.within;
         let is_past = |stamp_ms: &u64| Duration::from_millis(now_ms.saturating_sub(*stamp_ms)) > within;
         self.stamps_ms.len() - self.stamps_ms.partition_point(is_past)
@@ -116,20 +106,8 @@ impl RestartHistory {
 
     /// How many restarts there were, whether they still count or not.
     #[must_use]
-    pub fn recorded(&self) -> u64 {
+    pub(crate) fn recorded(&self) -> u64 {
         self.recorded
-    }
-
-    /// Whether there was no restart yet.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.stamps_ms.is_empty()
-    }
-
-    /// The limit this history is held against.
-    #[must_use]
-    pub fn intensity(&self) -> RestartIntensity {
-        self.intensity
     }
 
     fn exceeds(&self, max: u32) -> bool {
@@ -195,7 +173,7 @@ mod tests {
         fn any_clock_and_any_limit_get_a_verdict(max: u32, within: u64, clock: Vec<u64>) -> bool {
             let mut history = RestartHistory::new(intensity(max, within));
             clock.iter().for_each(|&now_ms| _ = history.record(now_ms));
-            history.is_empty() == clock.is_empty() && invariants::history_is_bounded(history.len(), max)
+            (history.len() == 0) == clock.is_empty() && invariants::history_is_bounded(history.len(), max)
         }
     }
 

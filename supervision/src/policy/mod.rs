@@ -11,11 +11,14 @@ mod shutdown; // how long a child may take to stop
 mod significance; // whether the end of a child ends its supervisor
 mod strategy; // which siblings a restart concerns
 
-pub use decision::{Decision, after_failed_start, decide};
-pub use exit::ExitClass;
-pub use facts::{ChildFacts, ChildState, OnExternal, SupervisorFacts, SupervisorPhase};
-pub use intensity::{RestartHistory, RestartIntensity, RestartVerdict};
+pub(crate) use decision::{Decision, after_failed_start, decide};
+pub(crate) use exit::ExitClass;
+pub use facts::ChildState;
+pub(crate) use facts::{ChildFacts, OnExternal, SupervisorFacts, SupervisorPhase};
+pub use intensity::RestartIntensity;
+pub(crate) use intensity::{RestartHistory, RestartVerdict};
 pub use restart::Restart;
 pub use shutdown::Shutdown;
 pub use significance::AutoShutdown;
-pub use strategy::{CustomStrategy, RestartGroup, Strategy};
+pub(crate) use strategy::RestartGroup;
+pub use strategy::{CustomStrategy, Strategy};

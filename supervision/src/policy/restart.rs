@@ -4,15 +4,8 @@ use super::ExitClass;
 
 /// Says which exits a child comes back from. Default: [`Restart::Permanent`], as in OTP.
 ///
-/// One edge is sharp, and OTP's own: a supervisor that gives up leaves with [`ExitClass::Shutdown`], so as a
+/// One edge is sharp, and OTP's own: a supervisor that gives up counts as shut down, so as a
 /// *transient* child it does not come back; as a permanent one it does.
-///
-/// ```
-/// use greenroom_supervision::{ExitClass, Restart};
-///
-/// assert!(Restart::Transient.comes_back(ExitClass::Abnormal));
-/// assert!(!Restart::Transient.comes_back(ExitClass::Shutdown));
-/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Restart {
     /// Always comes back.
@@ -27,7 +20,7 @@ pub enum Restart {
 impl Restart {
     /// Whether a child of this type comes back from `exit`, intensity permitting.
     #[must_use]
-    pub fn comes_back(self, exit: ExitClass) -> bool {
+    pub(crate) fn comes_back(self, exit: ExitClass) -> bool {
         match (self, exit) {
             (Restart::Permanent, _) => true,
             (Restart::Transient, ExitClass::Abnormal | ExitClass::External | ExitClass::Repeat) => true,

@@ -6,21 +6,6 @@ use std::hash::{Hash, Hasher};
 use super::{ChildFacts, ChildState, Restart, invariants};
 
 /// Says which siblings go down and come up with a child that failed. Default: [`Strategy::OneForOne`], as in OTP.
-///
-/// ```
-/// use greenroom_supervision::{ChildFacts, ChildState, OnExternal, Restart, Strategy};
-///
-/// let child = ChildFacts {
-///     restart: Restart::Permanent,
-///     state: ChildState::Running,
-///     on_external: OnExternal::Counts,
-///     significant: false,
-/// };
-/// let group = Strategy::RestForOne.restart_group(&[child; 5], &[], 2);
-///
-/// assert_eq!(group.stop, [4, 3]); // the third left by itself
-/// assert_eq!(group.start, [2, 3, 4]);
-/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Strategy {
     /// Only the child that failed.
@@ -84,7 +69,7 @@ impl Hash for CustomStrategy {
 /// Numbers are positions in the slice of children that was asked about, also those in `start`: whoever removes the
 /// forgotten specs before starting has to keep that in mind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RestartGroup {
+pub(crate) struct RestartGroup {
     /// Running siblings to stop, in reverse start order. The child that failed is not among them.
     pub stop: Vec<usize>,
     /// Temporary children whose spec is removed once they are stopped, last position first.
@@ -100,7 +85,12 @@ impl Strategy {
     /// before: a transient sibling that had ended comes back with its group. A position outside `children` concerns
     /// nobody. Costs one pass over the group.
     #[must_use]
-    pub fn restart_group(self, children: &[ChildFacts], names: &[&str], failed: usize) -> RestartGroup {
+    pub(crate) fn restart_group(
+        self,
+        children: &[ChildFacts],
+        names: &[&str],
+        failed: usize,
+    ) -> RestartGroup {
         let mut group = RestartGroup::default();
         for i in self.concerned(children.len(), names, failed) {
             let child = &children[i];

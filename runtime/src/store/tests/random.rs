@@ -83,9 +83,7 @@ pub(super) fn agrees_with_the_model(store: &dyn Store, steps: &[Step]) -> bool {
 }
 
 pub(super) fn quickcheck(cases: u64, property: impl Testable) {
-    let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
-    let seed = seed.unwrap_or_else(|| u64::arbitrary(&mut Gen::new(100)));
-    println!("SEED={seed}");
+    let seed = crate::testing::seed();
     let random = Gen::from_size_and_seed(30, seed);
     QuickCheck::new()
         .rng(random)

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::store::writer::Claim;
 use crate::store::{
-    BatchOutcome, Claim, CommitError, CommitSeq, Scan, StoreHandle, StorePromise, WriterStats, store_writer,
+    BatchOutcome, CommitError, CommitSeq, Scan, StoreHandle, StorePromise, WriterStats, store_writer,
 };
 use crate::testing::{Fault, FaultyStore};
 

@@ -146,9 +146,7 @@ fn state(circuit: &Circuit) -> BreakerState {
 }
 
 fn quickcheck(property: impl Testable) {
-    let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
-    let seed = seed.unwrap_or_else(|| u64::arbitrary(&mut Gen::new(100)));
-    println!("SEED={seed}");
+    let seed = crate::testing::seed();
     QuickCheck::new().tests(1_000).rng(Gen::from_size_and_seed(100, seed)).quickcheck(property);
 }
 
