@@ -14,7 +14,7 @@ use crate::address::ActorPath;
 use crate::address::directory::Directory;
 use crate::cell::OverseerRef;
 use crate::clock::Clock;
-use crate::config::RuntimeConfig;
+use crate::config::{KEPT_MAX, RuntimeConfig};
 use crate::mailbox::DeadLetters;
 use crate::root::Root;
 use crate::runtime::{Runtime, SpawnError};
@@ -85,11 +85,11 @@ impl Builder {
         let world = Arc::new(World {
             clock: Clock::default(),
             directory: Directory::default(),
-            dead_letters: DeadLetters::new(self.config.dead_letters_kept),
+            dead_letters: DeadLetters::new(self.config.dead_letters_kept.clamp(1, KEPT_MAX)),
             telemetry: Telemetry::new(self.recorder),
             has_store: store.is_some(),
             store: Mutex::new(store),
-            events: broadcast::Sender::new(self.config.events_kept.max(1)),
+            events: broadcast::Sender::new(self.config.events_kept.clamp(1, KEPT_MAX)),
             numbers: AtomicU64::new(0),
             luck: AtomicU64::new(self.seed),
             resources: self.resources,

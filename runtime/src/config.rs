@@ -17,11 +17,16 @@ pub struct RuntimeConfig {
     /// Waits between the tries of a durable actor's message whose handler failed with `External`. Default: from
     /// 100 ms, doubling, at most 2 s, a fifth of jitter.
     pub external_backoff: Backoff,
-    /// How many of the newest dead letters are kept. Default: 1,024.
+    /// How many of the newest dead letters are kept: from 1 to [`KEPT_MAX`], to which other numbers are brought. Default:
+    /// 1,024.
     pub dead_letters_kept: usize,
-    /// How many events a reader may fall behind before it misses some. Default: 1,024.
+    /// How many events a reader may fall behind before it misses some: from 1 to [`KEPT_MAX`], to which other numbers are
+    /// brought. Room for them is taken at the start. Default: 1,024.
     pub events_kept: usize,
 }
+
+/// The most dead letters, and the most events, that a runtime keeps.
+pub const KEPT_MAX: usize = 1 << 20;
 
 impl Default for RuntimeConfig {
     fn default() -> Self {

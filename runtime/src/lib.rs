@@ -34,7 +34,7 @@ pub use address::*;
 pub use builder::Builder;
 pub use cell::*;
 pub use clock::Clock;
-pub use config::RuntimeConfig;
+pub use config::{KEPT_MAX, RuntimeConfig};
 pub use events::RuntimeEvent;
 pub use mailbox::{
     DeadLetter, DeadLetterReason, DeadLetters, MailboxSpec, Overflow, QUARANTINE_MAX, Quarantined,

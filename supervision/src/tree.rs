@@ -152,7 +152,9 @@ impl Tree {
     /// All places of `runtime`, or `top` and those below it.
     pub(crate) fn take(runtime: &Runtime, top: Option<&Place>) -> Self {
         let now_ms = runtime.clock().elapsed_ms();
-        let below = runtime.walk(top.map(Place::path));
+        // Below the path of a deleted place lives somebody else's, if anybody does.
+        let is_deleted = top.is_some_and(|top| top.state() == LifeState::Closed);
+        let below = runtime.walk(top.map(Place::path)).filter(|_| !is_deleted);
         let mut seen = Seen { nodes: Vec::new(), parents: Vec::new(), has_top: top.is_some() };
         for place in top.cloned().into_iter().chain(below) {
             seen.add(TreeNode::of(&place, runtime.clock(), now_ms));

@@ -265,14 +265,15 @@ fn past(node: &TreeNode, now: Duration) -> String {
     past.join(", ")
 }
 
-/// The first line of a text, or the beginning of it.
+/// The first line of a text, or the beginning of it; what would move the cursor of a terminal is printed as `·`.
 fn shortened(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default();
-    match line.char_indices().nth(CAUSE_MAX) {
+    let short = match line.char_indices().nth(CAUSE_MAX) {
         None if line.len() == text.len() => line.to_owned(),
         None => format!("{line}…"),
         Some((end, _)) => format!("{}…", line[..end].trim_end()),
-    }
+    };
+    short.replace(char::is_control, "·")
 }
 
 /// A span of time as one says it: `150 ms`, `2.5 s`, `3 min 20 s`, `7 h 5 min`, `3 d 2 h`.
@@ -340,6 +341,7 @@ mod tests {
         let table = [
             ("out of paper", "out of paper".to_owned()),
             ("first\nsecond", "first…".to_owned()),
+            ("\x1b[2Jall\rgone", "·[2Jall·gone".to_owned()),
             (&*long, "ä".repeat(CAUSE_MAX) + "…"),
         ];
         for (text, expected) in table {

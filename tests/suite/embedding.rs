@@ -1,6 +1,6 @@
 //! The library is a guest: any number of runtimes, any flavour of tokio, no globals.
 
-use greenroom::{AskError, Failure, Runtime};
+use greenroom::{AskError, Failure, Runtime, RuntimeConfig};
 
 use crate::support::{Board, Note, Probe, Tally, act, end, letters, runtime};
 
@@ -93,4 +93,14 @@ fn a_runtime_may_be_used_from_outside_after_its_tokio_has_ended() {
 
     assert!(probe.observe().last_exit.is_some(), "it was dropped with its task, and this is on record");
     drop(runtime);
+}
+
+#[tokio::test(start_paused = true)]
+async fn numbers_of_letters_and_events_beyond_all_bounds_are_brought_within_them() {
+    for kept in [0, usize::MAX] {
+        let config = RuntimeConfig { dead_letters_kept: kept, events_kept: kept, ..RuntimeConfig::default() };
+        let runtime = Runtime::builder().config(config).start().await.unwrap();
+        let _events = runtime.events();
+        end(runtime).await;
+    }
 }

@@ -298,3 +298,41 @@ async fn a_picture_waits_for_nobody() {
     drop(release);
     stage.runtime.shutdown(secs(5)).await;
 }
+
+/// The place of a supervisor that was deleted may have another tenant, whose children are not its own.
+#[tokio::test(start_paused = true)]
+async fn a_picture_of_a_deleted_supervisor_shows_nobody_elses_children() {
+    let stage = Stage::new().await;
+    let (a, b) = (stage.part("a"), stage.part("b"));
+    let old = stage.supervise(sup([a.spec()])).await;
+    old.stop(secs(5)).await;
+    old.closed().await;
+
+    let new = stage.supervise(sup([b.spec()])).await;
+
+    assert_eq!(paths(&old.tree()), ["sup"]);
+    assert_eq!(paths(&new.tree()), ["sup", "sup/b"]);
+    stage.end().await;
+}
+
+/// What happened while the picture was taken is not later than it: its times may be taken from one another.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_in_a_picture_lies_in_its_future() {
+    let stage = Stage::new().await;
+    let last = stage.part("last");
+    let crowd = (0..2_000).map(|number| ChildSpec::actor::<Session>(format!("s-{number}"), ()));
+    let crowd = sup(crowd.chain([last.spec()])).intensity(u32::MAX, secs(1));
+    let last = child(&stage.supervise(crowd).await, "last");
+
+    for _ in 0..20 {
+        for _ in 0..20 {
+            last.tell(Crash).await.unwrap();
+        }
+        let picture = stage.runtime.tree();
+        let exits = picture.nodes().flat_map(|node| &node.exits);
+        exits
+            .for_each(|exit| assert!(exit.at <= picture.taken_at, "{:?} in {:?}", exit.at, picture.taken_at));
+    }
+    last.ask(Note(1)).await.unwrap();
+    stage.end().await;
+}

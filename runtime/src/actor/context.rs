@@ -198,7 +198,9 @@ impl<'c, A: Actor> Context<'c, A> {
 
     /// Lets `work`, such as a paid call, come to its end although a stop or a group restart wants this actor gone: the
     /// supervisor waits for it beyond the child's patience, until `deadline` from now. A kill, a
-    /// brutal shutdown and the end of the whole runtime's deadline cut it all the same. When it is done, the handler goes on, and is cut at its next wait if the patience is over.
+    /// brutal shutdown, the end of the whole runtime's deadline and the progress deadline of the actor cut it all the same,
+    /// and in [`started`](Actor::started) the first stop does. When it is done, the handler goes on, and is cut at its
+    /// next wait if the patience is over.
     ///
     /// # Errors
     ///

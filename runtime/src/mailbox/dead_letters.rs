@@ -107,7 +107,6 @@ struct Window {
 
 impl DeadLetters {
     pub(crate) fn new(capacity: usize) -> Self {
-        let capacity = capacity.max(1);
         DeadLetters { window: Mutex::default(), stream: broadcast::Sender::new(capacity), capacity }
     }
 
