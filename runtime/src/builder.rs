@@ -40,7 +40,9 @@ impl Builder {
         self
     }
 
-    /// Where durable actors keep their state. Default: none, and durable actors are refused.
+    /// Where durable actors keep their state: a store belongs to one runtime at a time, and may be given to the next one
+    /// when the [`shutdown`](Runtime::shutdown) of the one before has returned. Default: none, and durable actors are
+    /// refused.
     pub fn store(mut self, store: impl Store) -> Self {
         self.store = Some(Arc::new(store));
         self
@@ -68,13 +70,14 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`SpawnError::Launch`] if the tokio runtime is shutting down.
+    /// [`SpawnError::Store`] if another runtime has the store; [`SpawnError::Launch`] if the tokio runtime is shutting
+    /// down.
     ///
     /// # Panics
     ///
     /// Outside of a tokio runtime, or inside one whose time driver is off.
     pub async fn start(self) -> Result<Runtime, SpawnError> {
-        let (store, writer) = match self.store.map(store_writer) {
+        let (store, writer) = match self.store.map(store_writer).transpose()? {
             Some((handle, writer)) => (Some(handle), Some(writer)),
             None => (None, None),
         };
@@ -98,6 +101,7 @@ impl Builder {
             store_failed: OnceLock::new(),
             late: Mutex::default(),
             moving: Mutex::default(),
+            planting: Mutex::default(),
             root: Mutex::default(),
             ending: tokio::sync::Mutex::default(),
             config: self.config,

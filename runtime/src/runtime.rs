@@ -18,6 +18,7 @@ use crate::events::RuntimeEvent;
 use crate::mailbox::{DeadLetters, Overflow};
 use crate::resilience::{Breaker, BreakerSpec};
 use crate::root::{Root, RootMessage};
+use crate::store::StoreError;
 use crate::sync::lock;
 use crate::world::World;
 
@@ -65,6 +66,9 @@ pub enum SpawnError {
         #[source]
         reason: ExitReason,
     },
+    /// The runtime cannot have its store: [`StoreError::Locked`] if another runtime has it. Shut that one down first.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// It could not be launched.
     #[error(transparent)]
     Launch(#[from] LaunchError),
@@ -218,8 +222,8 @@ impl Runtime {
     ///
     /// As [`spawn`](Runtime::spawn).
     pub async fn plant(&self, spec: &PlaceSpec, patience: Option<Duration>) -> Result<Place, SpawnError> {
-        // Nobody brings back what ended up here: its place goes, even if the root has not heard of the end yet.
         let path = ActorPath::top(spec.name())?;
+        // Nobody brings back what ended up here: its place goes, even if the root has not heard of the end yet.
         if let Some(place) = self.world.directory.get(&path)
             && !place.state().is_occupied()
             && place.0.core().last_exit().is_some()
@@ -227,10 +231,7 @@ impl Runtime {
             place.close();
         }
         let root = self.world.root().ok_or(SpawnError::ShutDown)?;
-        let place = spec.place(self, None)?;
-        if place.state().is_occupied() {
-            return Err(SpawnError::Taken { path: place.path().clone() });
-        }
+        let place = self.make_place(spec, path)?;
         let (answer, launched) = oneshot::channel();
         let message = RootMessage::Launch { place: place.clone(), patience, answer };
         // Each caller waits for one answer, so it is the callers who are the bound.
@@ -241,7 +242,7 @@ impl Runtime {
         let incarnation: Incarnation = match launched.await {
             Ok(Ok(incarnation)) => incarnation,
             Ok(Err(error)) => {
-                // If it is occupied, somebody else was faster, and it is theirs.
+                // A supervisor was faster, and it is its child's.
                 if let LaunchError::Occupied(path) = error {
                     return Err(SpawnError::Taken { path });
                 }
@@ -261,6 +262,18 @@ impl Runtime {
                 Err(SpawnError::StartFailed { path: place.path().clone(), reason })
             }
         }
+    }
+
+    /// Makes the place of `spec` at `path`. One that is there is never claimed: who lives there, or is about to, belongs to
+    /// another caller.
+    fn make_place(&self, spec: &PlaceSpec, path: ActorPath) -> Result<Place, SpawnError> {
+        // Of callers with one name the first makes the place, and the others find it.
+        let _alone = lock(&self.world.planting);
+        let Some(there) = self.world.directory.get(&path) else { return spec.place(self, None) };
+        if there.state().is_occupied() {
+            spec.place(self, None)?; // tells if another type lives there
+        }
+        Err(SpawnError::Taken { path })
     }
 
     /// A reference to whoever lives at `address` now.
@@ -381,9 +394,12 @@ impl Runtime {
             }
             // Nobody, unless the root itself fell or heard nothing: then its work is done here.
             for place in self.world.directory.all().into_iter().rev() {
-                late.push(place.path().clone());
                 place.bring_down(Some(Duration::ZERO)).await;
                 place.close();
+                // Who never lived has not been late.
+                if place.0.core().last_exit().is_some() {
+                    late.push(place.path().clone());
+                }
             }
             late.append(&mut lock(&self.world.late).take().unwrap_or_default());
         }

@@ -2,6 +2,8 @@
 
 use std::any::Any;
 use std::future::{Future, poll_fn};
+use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
@@ -31,18 +33,54 @@ pub(crate) mod raced {
 const PANIC_TEXT_MAX: usize = 2_048;
 
 /// What a caught panic said, or the beginning of it.
-pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> &str {
+pub(crate) fn panic_text(payload: Box<dyn Any + Send>) -> String {
     let text = payload.downcast_ref::<&str>().copied();
     let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
     let text = text.unwrap_or("a panic without a text");
     let end = (0..=PANIC_TEXT_MAX.min(text.len())).rev().find(|&at| text.is_char_boundary(at));
-    &text[..end.unwrap_or(0)]
+    let text = text[..end.unwrap_or(0)].to_owned();
+    // An author's value as well. What its drop panics with is leaked: that must end somewhere.
+    if let Err(next) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(next);
+    }
+    text
 }
 
 /// Drops an author's value; a panic in its `Drop` must not keep the runtime from going on.
+#[inline]
 pub(crate) fn drop_quietly<T>(value: T) {
-    if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(value))).is_err() {
-        tracing::warn!(value = std::any::type_name::<T>(), "dropping an author's value panicked");
+    if std::mem::needs_drop::<T>() {
+        drop_and_catch(value);
+    }
+}
+
+#[inline(never)]
+fn drop_and_catch<T>(value: T) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+        let (value, text) = (std::any::type_name::<T>(), panic_text(payload));
+        tracing::warn!(value, text, "dropping an author's value panicked");
+    }
+}
+
+/// An author's value that is dropped quietly by whoever happens to be the last to hold it.
+pub(crate) struct Quiet<T>(Option<T>);
+
+impl<T> Quiet<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Quiet(Some(value))
+    }
+}
+
+impl<T> Deref for Quiet<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        self.0.as_ref().expect("taken out only by the drop")
+    }
+}
+
+impl<T> Drop for Quiet<T> {
+    fn drop(&mut self) {
+        drop_quietly(self.0.take());
     }
 }
 

@@ -47,6 +47,8 @@ pub(crate) struct World {
     /// Held by whoever moves messages between mailboxes: one move at a time, for it holds the locks of one mailbox while
     /// it takes those of others.
     pub(crate) moving: Mutex<()>,
+    /// Held by whoever makes a place at the top: to look whether one is there and to make it is one step.
+    pub(crate) planting: Mutex<()>,
     /// Taken out at the end: the root's cell holds this world.
     pub(crate) root: Mutex<Option<OverseerRef<Root>>>,
     /// Held by the shutdown that is under way, and the root that it brings down.

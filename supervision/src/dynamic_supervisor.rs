@@ -133,8 +133,8 @@ impl<A: Actor> From<DynamicSupervisor<A>> for Supervisor {
     fn from(dynamic: DynamicSupervisor<A>) -> Self {
         let DynamicSupervisor { name, intensity, max_children, settings, configure } = dynamic;
         let make = move |name: String, args: Box<dyn Any + Send>| {
-            let args = args.downcast::<A::Args>().ok()?;
-            Some(ChildSpec::of(configure(ActorSpec::<A>::new(name, *args))))
+            let spec = args.downcast::<ActorSpec<A>>().ok()?;
+            Some(ChildSpec::of(configure(spec.named(name))))
         };
         let template = Template { max_children, settings, make: Arc::new(make) };
         Supervisor { intensity, template: Some(template), ..Supervisor::named(name) }
@@ -203,7 +203,8 @@ impl<A: Actor> DynamicRef<A> {
     }
 
     async fn start_instance(&self, name: Option<String>, args: A::Args) -> Result<ActorRef<A>, AdminError> {
-        let args: Box<dyn Any + Send> = Box::new(args);
+        // As a spec: it drops them quietly, should nothing be made of it.
+        let args: Box<dyn Any + Send> = Box::new(ActorSpec::<A>::new("", args));
         let info = self.supervisor.request(|answer| Request::StartInstance { name, args, answer }).await?;
         self.at(info.path)
     }

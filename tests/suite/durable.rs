@@ -7,7 +7,7 @@ use greenroom::testing::{Fault, FaultyStore};
 use greenroom::{
     Actor, ActorRef, ActorSpec, AskError, ChildSpec, Context, Durable, DurableMessage, ExitReason, Failure,
     FailureClass, Handler, MemoryStore, Message, Overflow, Runtime, RuntimeConfig, RuntimeEvent,
-    SnapshotPolicy, SpawnError, SuperviseExt, Supervisor, TellError, inbox,
+    SnapshotPolicy, SpawnError, Store, StoreError, SuperviseExt, Supervisor, TellError, inbox,
 };
 use serde::{Deserialize, Serialize};
 
@@ -315,6 +315,25 @@ async fn the_state_outlives_the_runtime() {
 
     assert_eq!(ledger.ask(add(1)).await.unwrap(), 6);
     assert!(ledger.observe().epoch > epoch);
+    end(second).await;
+}
+
+/// Two runtimes on one store would claim the same actors, and each would acknowledge what the other overwrites.
+#[tokio::test(start_paused = true)]
+async fn a_store_belongs_to_one_runtime_at_a_time() {
+    let store = MemoryStore::new();
+    let first = Runtime::builder().store(store.clone()).start().await.unwrap();
+
+    let shared: [Arc<dyn Store>; 2] = [Arc::new(store.clone()), Arc::new(FaultyStore::new(store.clone()))];
+    for store in shared {
+        let second = Runtime::builder().store(store).start().await;
+        assert!(matches!(second, Err(SpawnError::Store(StoreError::Locked { .. }))), "{second:?}");
+    }
+    let ledger_before = first.spawn_spec(ledger(&Tools::default())).await.unwrap();
+    assert_eq!(ledger_before.ask(add(5)).await.unwrap(), 5, "the first goes on undisturbed");
+    end(first).await;
+
+    let second = Runtime::builder().store(store).start().await.unwrap();
     end(second).await;
 }
 

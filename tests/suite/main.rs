@@ -2,6 +2,7 @@
 
 mod breaker;
 mod control;
+mod drops;
 mod durable;
 mod durable_ends;
 mod embedding;

@@ -1,11 +1,15 @@
 //! An address never goes stale: references mean places, and a place that is gone says so.
 
+use std::sync::Arc;
+
 use greenroom::{
     Actor, ActorPath, ActorRef, ActorSpec, Address, AskError, Context, Failure, Handler, Open, PathError,
-    Recipient, ResolveError, SpawnError, TellError,
+    PlaceSpec, Recipient, ResolveError, SpawnError, TellError,
 };
+use tokio::sync::Barrier;
+use tokio::task::JoinSet;
 
-use crate::support::{Board, Note, Probe, act, end, keep, path, runtime, secs};
+use crate::support::{Board, Note, Probe, act, end, keep, path, runtime, secs, soon};
 
 /// Another type that takes notes.
 struct Echo;
@@ -128,6 +132,53 @@ async fn a_name_that_is_taken_is_refused_and_the_one_there_is_not_harmed() {
     assert!(matches!(same, Err(SpawnError::Taken { path }) if path.as_str() == "probe"));
     assert!(matches!(other, Err(SpawnError::WrongType { lives_there: "Probe", .. })), "{other:?}");
     assert_eq!(probe.ask(Note(1)).await.unwrap(), 1);
+    end(runtime).await;
+}
+
+/// Goal: of callers that spawn under one name at the same time, one gets its own actor, and the others are refused.
+/// Method: the place of the first is there and not launched yet, as it is between the two steps of a spawn.
+#[tokio::test(start_paused = true)]
+async fn a_name_that_somebody_is_about_to_use_is_taken() {
+    let runtime = runtime().await;
+    let (first, second) = (Board::default(), Board::default());
+    let about_to = PlaceSpec::from(ActorSpec::<Probe>::new("probe", first.clone()));
+    let place = about_to.place(&runtime, None).unwrap();
+
+    let spawned = runtime.spawn::<Probe>("probe", second.clone()).await;
+
+    assert!(matches!(spawned, Err(SpawnError::Taken { path }) if path.as_str() == "probe"));
+    place.close();
+    runtime.spawn::<Probe>("probe", second.clone()).await.unwrap().ask(Note(1)).await.unwrap();
+    assert_eq!((first.lines().len(), second.lines().len()), (0, 1));
+    end(runtime).await;
+}
+
+/// As above, on many threads.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_that_spawn_under_one_name_one_gets_its_own_actor() {
+    let runtime = runtime().await;
+    for round in 0..300 {
+        let start = Arc::new(Barrier::new(3));
+        let mut callers = JoinSet::new();
+        for _ in 0..3 {
+            let (runtime, start, board) = (runtime.clone(), start.clone(), Board::default());
+            callers.spawn(async move {
+                start.wait().await;
+                let spawned = runtime.spawn::<Probe>(&format!("probe-{round}"), board.clone()).await;
+                match spawned {
+                    Ok(probe) => {
+                        probe.ask(Note(1)).await.unwrap();
+                        assert_eq!(board.lines(), ["1"], "round {round}: it writes on its own board");
+                        1
+                    }
+                    Err(SpawnError::Taken { .. }) => 0,
+                    Err(other) => panic!("{other:?}"),
+                }
+            });
+        }
+        let spawned: Vec<u32> = soon(callers.join_all()).await;
+        assert_eq!(spawned.iter().sum::<u32>(), 1, "round {round}");
+    }
     end(runtime).await;
 }
 

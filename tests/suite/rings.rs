@@ -1,8 +1,10 @@
 //! Actors that would wait for one another in a ring are told so, instead of waiting for their deadlines.
 
-use greenroom::{ActorRef, ActorSpec, AskError, Runtime, TellError};
+use std::sync::{Arc, Mutex};
 
-use crate::support::{Act, Board, Gate, Note, Probe, act, end, hold, letters, runtime, secs};
+use greenroom::{ActorRef, ActorSpec, AskError, Context, Failure, Handler, Message, Runtime, TellError};
+
+use crate::support::{Act, Board, Gate, Note, Probe, act, end, hold, letters, millis, runtime, secs};
 
 async fn pair(runtime: &Runtime) -> (ActorRef<Probe>, ActorRef<Probe>) {
     let a = runtime.spawn::<Probe>("a", Board::default()).await.expect("a fresh name");
@@ -332,5 +334,97 @@ async fn a_held_gate_is_no_ring() {
     let (answer, ()) = tokio::join!(asked, async { gate.open() });
 
     assert_eq!(answer.unwrap(), 2);
+    end(runtime).await;
+}
+
+/// Waits a second, asks `to`, and writes on the board what came of it.
+fn asks_later(to: &ActorRef<Probe>, board: &Board) -> Act {
+    let (to, board) = (to.clone(), board.clone());
+    act(move |_, cx| {
+        Box::pin(async move {
+            cx.clock().sleep(secs(1)).await;
+            board.write(format!("{:?}", to.ask(Note(7)).within(secs(10)).await));
+            Ok(1)
+        })
+    })
+}
+
+/// Brings back what became of an ask that went on beside its actor.
+struct Done;
+
+impl Message for Done {
+    type Reply = ();
+}
+
+impl Handler<Done> for Probe {
+    async fn handle(&mut self, _: Done, _cx: &mut Context<'_, Self>) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+/// Goal: who has begun to ask, and lets the ask go on elsewhere, waits for nobody.
+/// Method: A asks B for something that takes long, and goes on with the ask in spawned work, or keeps it for later. B
+/// then asks A, which is done with its message, or still has it in hand and waits for the clock.
+#[tokio::test(start_paused = true)]
+async fn an_ask_that_moved_out_of_its_handler_closes_no_ring() {
+    for (is_spawned, goes_on) in [(true, secs(0)), (false, secs(0)), (true, secs(5))] {
+        let runtime = runtime().await;
+        let (a, b) = pair(&runtime).await;
+        let (board, kept) = (Board::default(), Arc::new(Mutex::new(None)));
+        let work = asks_later(&a, &board);
+
+        let asks_and_goes_on = act({
+            let (b, kept) = (b.clone(), kept.clone());
+            move |_, cx| {
+                Box::pin(async move {
+                    let mut asked = Box::pin(async move { b.ask(work).within(secs(60)).await });
+                    let answered = cx.clock().within(millis(10), asked.as_mut()).await;
+                    assert!(answered.is_none(), "{answered:?}");
+                    if is_spawned {
+                        cx.spawn(asked, |_| Done);
+                    } else {
+                        *kept.lock().expect("nobody panics") = Some(asked);
+                    }
+                    cx.clock().sleep(goes_on).await;
+                    Ok(0)
+                })
+            }
+        });
+        a.ask(asks_and_goes_on).within(secs(60)).await.unwrap();
+
+        assert_eq!(board.until(1).await, ["Ok(7)"], "spawned: {is_spawned}, goes on for {goes_on:?}");
+        drop(kept);
+        end(runtime).await;
+    }
+}
+
+/// As above, of a tell that waits for room.
+#[tokio::test(start_paused = true)]
+async fn a_tell_in_line_that_moved_out_of_its_handler_closes_no_ring() {
+    let runtime = runtime().await;
+    let a = runtime.spawn::<Probe>("a", Board::default()).await.unwrap();
+    let full = ActorSpec::<Probe>::new("b", Board::default()).capacity(1);
+    let b = runtime.spawn_spec(full).await.unwrap();
+    let board = Board::default();
+    b.tell(asks_later(&a, &board)).await.unwrap();
+    runtime.clock().sleep(millis(10)).await;
+    b.tell(Note(1)).await.unwrap();
+
+    let tells_and_goes_on = act({
+        let b = b.clone();
+        move |_, cx| {
+            Box::pin(async move {
+                let mut told = Box::pin(async move { b.tell(Note(2)).within(secs(60)).await.is_ok() });
+                let done = cx.clock().within(millis(10), told.as_mut()).await;
+                assert!(done.is_none(), "it waits for room");
+                cx.spawn(told, |_| Done);
+                cx.clock().sleep(secs(5)).await;
+                Ok(0)
+            })
+        }
+    });
+    a.ask(tells_and_goes_on).within(secs(60)).await.unwrap();
+
+    assert_eq!(board.until(1).await, ["Ok(7)"]);
     end(runtime).await;
 }

@@ -24,7 +24,7 @@ use crate::message::reply::refusal as no_reply;
 use crate::message::{Envelope, Failure, Head, Message, MessageId, NoReply, ReplyPort};
 use crate::runtime::Runtime;
 use crate::store::CommitError;
-use crate::sync::lock;
+use crate::sync::{drop_quietly, lock};
 
 /// What a handler can reach while it handles one message.
 ///
@@ -89,13 +89,15 @@ impl<'c, A: Actor> Context<'c, A> {
         // Whatever happens from here on, the message is done: it must not run a second time.
         self.cell.mailbox.settled(self.incarnation.0);
         let held = self.held.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let Some(held) = held.take() else { return };
-        for send in held.sends {
+        let Some(mut held) = held.take() else { return };
+        for send in held.sends.drain(..) {
             send.release(self.cell.core.is_current(self.incarnation));
         }
-        for work in held.work {
+        for work in held.work.drain(..) {
             if self.cell.core.is_current(self.incarnation) {
                 self.scope.spawn(work);
+            } else {
+                drop_quietly(work);
             }
         }
     }

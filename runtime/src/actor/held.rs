@@ -14,6 +14,7 @@ use crate::mailbox::DeadLetterReason;
 use crate::mailbox::queue::{Gate, Queued};
 use crate::message::envelope::Parcel;
 use crate::message::{Envelope, Head, Message, MessageId, NoReply, ReplyPort};
+use crate::sync::drop_quietly;
 
 /// What takes effect when the handler is done.
 #[derive(Default)]
@@ -21,6 +22,13 @@ pub(crate) struct HeldBack {
     pub(crate) sends: Vec<Box<dyn HeldSend>>,
     /// Work beside the actor.
     pub(crate) work: Vec<BoxFuture<'static, ()>>,
+}
+
+impl Drop for HeldBack {
+    fn drop(&mut self) {
+        self.sends.drain(..).for_each(drop_quietly);
+        self.work.drain(..).for_each(drop_quietly);
+    }
 }
 
 /// Mail of an incarnation to itself. Nobody waits for an error there, so what the mailbox does not take is a dead letter.
@@ -90,9 +98,12 @@ pub(crate) struct HeldReply<R: Send + 'static> {
 
 impl<R: Send + 'static> HeldSend for HeldReply<R> {
     fn release(self: Box<Self>, sender_is_current: bool) {
+        let HeldReply { port, value } = *self;
         if sender_is_current {
             // Nobody may be waiting any more: then the value is dropped, as the asker was told in `ask`.
-            drop(self.port.send(self.value));
+            drop_quietly(port.send(value));
+        } else {
+            drop_quietly(value);
         }
     }
 }

@@ -7,7 +7,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use crate::actor::Actor;
 use crate::cell::Terms;
-use crate::sync::lock;
+use crate::sync::{drop_quietly, lock};
 
 /// What one incarnation has to itself.
 pub(crate) struct Scope<A: Actor> {
@@ -28,7 +28,9 @@ impl<A: Actor> Scope<A> {
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
         let mut tasks = lock(&self.tasks);
         // Those that are through would pile up otherwise.
-        while tasks.try_join_next().is_some() {}
+        while let Some(ended) = tasks.try_join_next() {
+            drop_quietly(ended); // what a panic carries is the author's
+        }
         tasks.spawn(task)
     }
 

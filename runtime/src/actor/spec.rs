@@ -10,6 +10,7 @@ use crate::cell::{Cell, CellCore, CellSettings, PlaceSpec, Terms};
 use crate::mailbox::{MailboxSpec, Overflow};
 use crate::message::short_type_name;
 use crate::runtime::Runtime;
+use crate::sync::Quiet;
 
 /// How to make one actor. Turned into a [`PlaceSpec`] by `into()`.
 ///
@@ -27,7 +28,7 @@ use crate::runtime::Runtime;
 /// ```
 pub struct ActorSpec<A: Actor> {
     name: String,
-    args: Arc<A::Args>,
+    args: Arc<Quiet<A::Args>>,
     settings: CellSettings,
     durability: Option<Durability<A>>,
 }
@@ -37,7 +38,7 @@ impl<A: Actor> ActorSpec<A> {
     pub fn new(name: impl Into<String>, args: A::Args) -> Self {
         ActorSpec {
             name: name.into(),
-            args: Arc::new(args),
+            args: Arc::new(Quiet::new(args)),
             settings: CellSettings {
                 mailbox: MailboxSpec::default(),
                 start_within: Duration::from_secs(30),

@@ -182,7 +182,7 @@ type InLineAsk<'a, M> = Pin<Box<dyn Future<Output = Result<(), (Refusal, Envelop
 struct Asked<R: Send + 'static> {
     slot: Arc<ReplySlot<R>>,
     is_answered: bool,
-    _waiting: Option<Waiting>,
+    waiting: Option<Waiting>,
 }
 
 impl<R: Send + 'static> Asked<R> {
@@ -258,11 +258,11 @@ where
             just_asked = true;
             let deadline = cell.core.world.clock.after(limit);
             let (slot, port) = ReplySlot::<M::Reply>::new(deadline, context.waker());
-            let asked = this.asked.insert(Asked { slot, is_answered: false, _waiting: None });
+            let asked = this.asked.insert(Asked { slot, is_answered: false, waiting: None });
             if with_running(|running| running.is_some()) {
                 asked.slot.set_holder(Some(cell.core.clone()));
                 match Waiting::begin(WaitOn::Reply(asked.slot.clone())) {
-                    Ok(waiting) => asked._waiting = waiting,
+                    Ok(waiting) => asked.waiting = waiting,
                     Err(ring) => {
                         *this.asked = None;
                         return Poll::Ready(Err(AskError::WaitsInRing { ring, message }));
@@ -280,6 +280,8 @@ where
                     *this.in_line = Some(Box::pin(put_in_line(this.to, envelope, Some(limit))));
                 }
             }
+        } else if let Some(asked) = this.asked {
+            Waiting::end_if_moved(&mut asked.waiting);
         }
         if let Some(in_line) = this.in_line {
             match in_line.as_mut().poll(context) {

@@ -4,6 +4,8 @@
 //! a ring would do so until their deadlines; the wait that would close the ring is refused instead.
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 
 use tracing::Span;
@@ -33,6 +35,8 @@ pub(crate) struct Inner {
     pub(crate) core: Arc<CellCore>,
     pub(crate) incarnation: Incarnation,
     pub(crate) trace: u64,
+    /// Whether its handler began to wait for somebody.
+    has_waited: Cell<bool>,
 }
 
 /// While it lives, the thread runs the code of that incarnation.
@@ -40,7 +44,10 @@ pub(crate) struct Scope<'a>(&'a mut Running);
 
 impl Running {
     pub(crate) fn new(core: Arc<CellCore>, incarnation: Incarnation) -> Self {
-        Running { inner: Some(Inner { core, incarnation, trace: 0 }), span: None }
+        Running {
+            inner: Some(Inner { core, incarnation, trace: 0, has_waited: Cell::default() }),
+            span: None,
+        }
     }
 
     /// The same incarnation at work on the message with that head.
@@ -53,6 +60,17 @@ impl Running {
             let (actor, message_id) = (&inner.core.path, head.id.0);
             let message_type = head.kind.look_up().name;
             self.span = Some(tracing::trace_span!("actor.handle", %actor, message_type, message_id));
+        }
+    }
+
+    /// Its handler is done, and waits for nobody any more: a wait that is not over was moved elsewhere.
+    #[inline]
+    pub(crate) fn is_done(&mut self) {
+        if let Some(inner) = &self.inner
+            && inner.has_waited.take()
+            && inner.core.is_current(inner.incarnation)
+        {
+            inner.core.waits.clear();
         }
     }
 
@@ -71,6 +89,12 @@ impl Running {
             std::mem::swap(current, &mut self.inner);
             IS_RUNNING.set(current.is_some());
         });
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.is_done();
     }
 }
 
@@ -162,9 +186,12 @@ impl Waiting {
     ///
     /// The paths of the ring the wait would close, beginning with the one who asks.
     pub(crate) fn begin(on: WaitOn) -> Result<Option<Self>, Vec<ActorPath>> {
-        let Some(from) = with_running(|running| running.map(|inner| inner.core.clone())) else {
-            return Ok(None);
-        };
+        let from = with_running(|running| {
+            let inner = running?;
+            inner.has_waited.set(true);
+            Some(inner.core.clone())
+        });
+        let Some(from) = from else { return Ok(None) };
         let first = on.holder();
         let number = from.world.next_number();
         // Entered before looking: of two waits that close a ring together, at least one sees the other.
@@ -174,6 +201,25 @@ impl Waiting {
             Some(paths) => Err(paths),
             None => Ok(Some(waiting)),
         }
+    }
+
+    /// Ends the wait if whoever polls it now is not the one that began it, which goes on without it.
+    pub(crate) fn end_if_moved(waiting: &mut Option<Self>) {
+        if let Some(Waiting { from, .. }) = waiting
+            && !with_running(|running| running.is_some_and(|inner| Arc::ptr_eq(&inner.core, from)))
+        {
+            *waiting = None;
+        }
+    }
+
+    /// Polls `work`, which is what is waited for.
+    pub(crate) async fn during<F: Future>(mut waiting: Option<Self>, work: F) -> F::Output {
+        let mut work = pin!(work);
+        poll_fn(|context| {
+            Self::end_if_moved(&mut waiting);
+            work.as_mut().poll(context)
+        })
+        .await
     }
 }
 

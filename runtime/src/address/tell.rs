@@ -221,10 +221,10 @@ pub(crate) async fn hold_place<A: Actor>(
         Room::InLine(waiter) => waiter,
     };
     let in_line = InLine::new(ByRef(cell), waiter);
-    let _waiting = Waiting::begin(WaitOn::Room(cell.core.clone())).map_err(Refusal::Ring)?;
+    let waiting = Waiting::begin(WaitOn::Room(cell.core.clone())).map_err(Refusal::Ring)?;
     let patience = cell.core.world.config.room_patience;
     let limit = limit.unwrap_or(if inside.is_some() { patience.in_handler } else { patience.outside });
-    match cell.core.world.clock.within(limit, in_line).await {
+    match cell.core.world.clock.within(limit, Waiting::during(waiting, in_line)).await {
         Some(Ok(())) => Ok(true),
         Some(Err(gate)) => Err(Refusal::Gate(gate)),
         None => Err(Refusal::Full { waited: limit }),

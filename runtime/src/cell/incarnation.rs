@@ -176,6 +176,7 @@ impl<A: Actor> Life<A> {
                 }
                 // What the handler held back, and did not leave, goes here with its context.
             };
+            running.is_done();
             match verdict {
                 Some(Ok(())) => cell.core.metrics.handled.increment(1),
                 // Boxed: what is rare must not make the loop's own future larger.
@@ -198,7 +199,7 @@ impl<A: Actor> Life<A> {
             }
         };
         // Nothing is in hand any more: the last message was handled.
-        drop(cell.mailbox.take_hand(incarnation.0));
+        drop_quietly(cell.mailbox.take_hand(incarnation.0));
         scope.abort();
         if !matches!(reason, ExitReason::Killed { .. } | ExitReason::Unresponsive) {
             let in_order = self.leave(&mut actor, &mut journal, &reason).await;
@@ -390,7 +391,7 @@ impl<A: Actor> Life<A> {
             asker.fail(NoReply::StoreUnavailable(cause.clone()));
         }
         self.done_with(head, DeadLetterReason::Unstored);
-        drop(cell.mailbox.take_hand(self.incarnation.0)); // reported: it must not come again
+        drop_quietly(cell.mailbox.take_hand(self.incarnation.0)); // reported: it must not come again
         // The state in memory is not the stored one any more, and the store is closed until the process opens it
         // anew: from here on this life only says no.
         loop {

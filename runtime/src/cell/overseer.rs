@@ -264,7 +264,7 @@ async fn cut_by_kill<F: Future<Output = Flow>>(
             Ok(Poll::Ready(flow)) => return Poll::Ready(flow),
             Ok(Poll::Pending) => {}
             Err(payload) => {
-                let text = panic_text(&*payload).into();
+                let text = panic_text(payload).into();
                 let reason = ExitReason::Panicked { phase, text };
                 return Poll::Ready(Flow::Leave(reason));
             }

@@ -18,7 +18,7 @@ use crate::mailbox::queue::{Gate, Mailbox, Queued};
 use crate::mailbox::{DeadLetterReason, MailboxSpec, Overflow};
 use crate::message::envelope::{Parcel, Whom};
 use crate::message::{Head, MessageId, NoReply};
-use crate::sync::{drop_quietly, lock};
+use crate::sync::{Quiet, drop_quietly, lock};
 
 /// What the spec of an actor says about its cell.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +35,8 @@ pub(crate) struct CellSettings {
 
 /// What a life begins with.
 pub(crate) struct Terms<A: Actor> {
-    pub(crate) args: Arc<A::Args>,
+    /// Dropped by whoever lets go of the place last: a supervisor, or the root.
+    pub(crate) args: Arc<Quiet<A::Args>>,
     pub(crate) settings: CellSettings,
 }
 

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::task::Waker;
 
-use crate::mailbox::hand::Hand;
+use crate::mailbox::hand::{Hand, discard};
 use crate::mailbox::queue::{Gate, Mailbox, Queued, add};
 use crate::mailbox::stamps::{Arrivals, InHandSince};
 use crate::message::Head;
@@ -80,7 +80,7 @@ impl<E: Parcel> Mailbox<E> {
         batch.since.took(&self.clock);
         let remains = batch.take_in_hand(&queued);
         drop(batch);
-        drop(remains);
+        discard(remains);
         // In lots, so that a full mailbox does not cost a wake-up a message. Without a fence: whoever is overlooked here
         // is seen by the next look, at the latest when the handler waits or the mail runs dry.
         if self.in_line.load(Ordering::Relaxed) > 0 && self.free() >= (self.spec.capacity / 4).max(1) {
@@ -122,7 +122,7 @@ impl<E: Parcel> Mailbox<E> {
             batch.items = VecDeque::new();
         }
         drop(batch);
-        drop(remains);
+        discard(remains);
         // Without the fence of `admit`, since `inbound` was locked on the way: who stood in line by then is counted
         // here, and who comes to stand there later sees each place that was freed before.
         if self.in_line.load(Ordering::Relaxed) > 0 && self.free() > 0 {

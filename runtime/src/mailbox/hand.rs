@@ -7,6 +7,7 @@ use crate::mailbox::queue::{Mailbox, Queued};
 use crate::message::Head;
 use crate::message::envelope::Parcel;
 use crate::message::reply::ErasedReply;
+use crate::sync::drop_quietly;
 use crate::sync::raced::lock;
 
 /// The message that the incarnation has in hand.
@@ -23,6 +24,15 @@ pub(crate) struct Hand<E> {
 
 /// What is left of a message that is done, to be dropped outside the lock: its copy is the author's type.
 pub(super) type Remains<E> = (Option<ErasedReply>, Option<Box<E>>);
+
+/// Whoever drops it may have the next message in hand already.
+#[inline]
+pub(super) fn discard<E>((reply, again): Remains<E>) {
+    drop(reply);
+    if let Some(again) = again {
+        drop_quietly(again);
+    }
+}
 
 impl<E: Parcel> Batch<E> {
     /// Takes `queued` in hand, in the place of what was there before.
@@ -54,6 +64,7 @@ impl<E: Parcel> Mailbox<E> {
     pub(crate) fn keep_copy(&self, reader: u64, again: E) {
         let mut again = Some(Box::new(again)); // what nobody keeps is dropped outside the lock: it is the author's type
         self.with_hand(reader, |hand| hand.again = again.take());
+        drop_quietly(again);
     }
 
     /// The commit of the message in hand begins, or is over.

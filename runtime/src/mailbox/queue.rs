@@ -341,19 +341,21 @@ impl<E: Parcel> Mailbox<E> {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Leaves the line. A place that was granted meanwhile is given back.
+    /// Leaves the line, which costs the more the longer it is; nothing, for those who have had their turn. A place that
+    /// was granted and not seen yet is given back.
     pub(crate) fn leave_line(&self, waiter: &Arc<Waiter>) {
-        let granted = {
-            let mut inbound = lock(&self.inbound);
-            let before = inbound.line.len();
-            inbound.line.retain(|other| !Arc::ptr_eq(other, waiter));
-            if inbound.line.len() < before {
-                self.in_line.fetch_sub(1, Ordering::Relaxed);
+        match waiter.leave() {
+            Turn::Refused(_) | Turn::Left => {}
+            Turn::Granted => self.give_back(),
+            Turn::New | Turn::Waiting(_) => {
+                let mut inbound = lock(&self.inbound);
+                let before = inbound.line.len();
+                inbound.line.retain(|other| !Arc::ptr_eq(other, waiter));
+                // Not there any more: its turn came between the two locks, and it was passed over.
+                if inbound.line.len() < before {
+                    self.in_line.fetch_sub(1, Ordering::Relaxed);
+                }
             }
-            waiter.take_grant()
-        };
-        if granted {
-            self.give_back();
         }
     }
 

@@ -179,6 +179,7 @@ impl<M: Message> Envelope<M> {
     pub async fn run<A: Handler<M>>(self, actor: &mut A, cx: &mut Context<'_, A>) -> Verdict {
         let Envelope { message, reply } = self;
         if !reply.is_nobody() && !reply.is_open() {
+            drop_quietly(message);
             return Err(Box::new(NotDone::Expired));
         }
         let value = match caught(pin!(actor.handle(message, cx))).await {
@@ -191,13 +192,14 @@ impl<M: Message> Envelope<M> {
         if cx.has_to_settle()
             && let Err(error) = cx.settle(actor).await
         {
+            drop_quietly(value);
             return Err(Box::new(NotDone::Unstored(error)));
         }
-        if let Some(value) = value
-            && !reply.is_nobody()
-        {
+        match value {
+            Some(value) if reply.is_nobody() => drop_quietly(value),
             // Nobody may be waiting any more: then the value is dropped, as the asker was told in `ask`.
-            drop_quietly(reply.answer(value));
+            Some(value) => drop_quietly(reply.answer(value)),
+            None => {}
         }
         Ok(())
     }
@@ -221,6 +223,6 @@ impl<M: Message> Parcel for Envelope<M> {
 pub(crate) fn caught<F: Future>(mut future: Pin<&mut F>) -> impl Future<Output = Result<F::Output, String>> {
     poll_fn(move |context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
         Ok(poll) => poll.map(Ok),
-        Err(payload) => Poll::Ready(Err(panic_text(&*payload).to_owned())),
+        Err(payload) => Poll::Ready(Err(panic_text(payload))),
     })
 }

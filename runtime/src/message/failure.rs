@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::sync::Quiet;
+
 /// The kind of a [`Failure`]. The class, not the text, decides what happens to state, message, asker and
 /// incarnation; `docs/guarantees.md` has the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -35,7 +37,7 @@ pub struct Failure(Box<Inner>);
 struct Inner {
     class: FailureClass,
     text: Cow<'static, str>,
-    cause: Option<Arc<dyn Error + Send + Sync>>,
+    cause: Option<Arc<Quiet<Box<dyn Error + Send + Sync>>>>,
     special: Special,
 }
 
@@ -75,7 +77,7 @@ impl Failure {
 
     /// A failure of `class` with its cause.
     pub fn of(class: FailureClass, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        let cause: Arc<dyn Error + Send + Sync> = Arc::from(cause.into());
+        let cause = Arc::new(Quiet::new(cause.into()));
         let text = cause.to_string().into();
         Failure(Box::new(Inner { class, text, cause: Some(cause), special: Special::No }))
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Damage, StoreError};
+use super::{Damage, Ownership, StoreError};
 use crate::address::{ActorPath, Epoch};
 
 /// Longest state of one snapshot: 16 MiB.
@@ -20,6 +20,7 @@ pub const SNAPSHOT_LEN_MAX: usize = 16 << 20;
 /// * `scan` returns nothing it cannot vouch for: it falls back to the record before, and says so in
 ///   [`Scan::damage`].
 /// * A failed write is final: each later call of the same opening answers [`StoreError::Failed`].
+/// * It belongs to one runtime at a time, whatever handles there are on it: see [`own`](Store::own).
 ///
 /// One caller at a time: `scan` and `commit` are not called while another `commit` runs (the runtime's writer sees to
 /// that). `store_conformance!` tests all of this on an engine.
@@ -50,6 +51,15 @@ pub trait Store: Send + Sync + 'static {
 
     /// What an acknowledged commit survives here.
     fn promise(&self) -> StorePromise;
+
+    /// Gives the store to one runtime, until the [`Ownership`] is dropped: two of them would claim the same actors, and
+    /// each would acknowledge what the other overwrites. A store around another one asks that; an engine keeps a
+    /// [`SoleOwner`](super::SoleOwner).
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Locked`] while another runtime has it; that one is not disturbed.
+    fn own(&self) -> Result<Ownership, StoreError>;
 }
 
 /// A store that is shared: a test keeps one `Arc` of it and gives another to the runtime.
@@ -65,6 +75,9 @@ impl<S: Store + ?Sized> Store for Arc<S> {
     }
     fn promise(&self) -> StorePromise {
         (**self).promise()
+    }
+    fn own(&self) -> Result<Ownership, StoreError> {
+        (**self).own()
     }
 }
 

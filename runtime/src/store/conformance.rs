@@ -57,6 +57,7 @@ macro_rules! store_conformance {
                 actors_are_listed_sorted
                 a_newer_format_is_refused_with_both_named
                 a_damaged_head_of_the_store_is_refused
+                a_store_has_one_owner_at_a_time
             );
         }
     };
@@ -74,6 +75,17 @@ pub fn an_actor_without_records_is_empty(harness: &dyn StoreHarness) {
 
     assert_eq!(scan(&*store, "a"), Scan::default());
     assert_eq!(store.actors().expect("the store reads"), []);
+}
+
+/// Whoever owns it keeps everybody else out until it lets go.
+pub fn a_store_has_one_owner_at_a_time(harness: &dyn StoreHarness) {
+    let store = open(harness);
+    for _ in 0..2 {
+        let owner = store.own().expect("it is free");
+        assert!(matches!(store.own(), Err(StoreError::Locked { .. })), "it belongs to another");
+        assert!(matches!(store.own(), Err(StoreError::Locked { .. })), "and still does");
+        drop(owner);
+    }
 }
 
 /// Each commit is what the next scan finds.

@@ -148,6 +148,6 @@ impl StoreError {
 pub(crate) fn catching<T>(call: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
     // Unwind safe: after a panic the opening counts as failed and its content is not used again.
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
-        Err(StoreError::Failed { reason: format!("the engine panicked: {}", panic_text(&*panic)) })
+        Err(StoreError::Failed { reason: format!("the engine panicked: {}", panic_text(panic)) })
     })
 }

@@ -1,18 +1,21 @@
 //! A store that lives in memory, laid out byte for byte as on disk.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::layout::{self, Engine, Entries, Writes};
-use super::{Batch, BatchOutcome, Scan, Store, StoreError, StorePromise};
+use super::{Batch, BatchOutcome, Ownership, Scan, SoleOwner, Store, StoreError, StorePromise};
 use crate::address::ActorPath;
 
 /// A store that lives in memory and is gone with its last clone.
 ///
-/// Clones share their content, so a test "restarts the process" by giving a clone to the next runtime.
+/// Clones share their content, so a test "restarts the process" by giving a clone to the next runtime, once the one before
+/// is shut down.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryStore {
     content: Arc<Mutex<BTreeMap<Vec<u8>, Vec<u8>>>>,
+    owner: SoleOwner,
 }
 
 impl MemoryStore {
@@ -58,6 +61,10 @@ impl Store for MemoryStore {
 
     fn promise(&self) -> StorePromise {
         StorePromise::Nothing
+    }
+
+    fn own(&self) -> Result<Ownership, StoreError> {
+        self.owner.take(Path::new("memory"))
     }
 }
 

@@ -7,6 +7,7 @@ mod damage; // what a read had to refuse, and why
 mod error; // why the store did not do it
 mod layout; // batches to records and back, the same on every engine
 mod memory_store; // the engine for tests: everything lives in a map
+mod ownership; // to whom a store belongs: one runtime at a time
 mod record; // one record: key, envelope, checksum
 mod recovery; // from records to the newest snapshot that can be vouched for
 mod sled_store; // the engine on disk
@@ -19,6 +20,7 @@ pub use commit::{
 pub use damage::{Damage, DamagePlace, DamageReason};
 pub use error::{Cause, StoreError};
 pub use memory_store::MemoryStore;
+pub use ownership::{Ownership, SoleOwner};
 pub use sled_store::SledStore;
 pub use writer::{CommitError, WriterStats};
 pub(crate) use writer::{StoreHandle, store_writer};

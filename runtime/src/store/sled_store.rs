@@ -14,7 +14,7 @@ use super::commit_marker::CommitMarker;
 use super::error::catching;
 use super::layout::{self, Engine, Entries, Writes};
 use super::store_folder::StoreFolder;
-use super::{Batch, BatchOutcome, Cause, Scan, Store, StoreError, StorePromise};
+use super::{Batch, BatchOutcome, Cause, Ownership, Scan, SoleOwner, Store, StoreError, StorePromise};
 use crate::address::ActorPath;
 use crate::sync::panic_text;
 
@@ -42,8 +42,9 @@ pub struct SledStore {
     engine: SledEngine,
     /// Held while the engine works: one caller at a time, and none after a failure.
     opening: Mutex<Opening>,
+    owner: SoleOwner,
     /// Dropped last: the lock outlives the engine.
-    _folder: StoreFolder,
+    folder: StoreFolder,
 }
 
 #[derive(Debug)]
@@ -84,7 +85,7 @@ impl SledStore {
             return Err(StoreError::Shortened { marker: folder.marker(), stored, acknowledged });
         }
         let opening = Mutex::new(Opening { marker, failed: None });
-        Ok(SledStore { engine, opening, _folder: folder })
+        Ok(SledStore { engine, opening, owner: SoleOwner::default(), folder })
     }
 
     /// Every raw record of a closed store, for tests that damage them.
@@ -154,6 +155,10 @@ impl Store for SledStore {
     fn promise(&self) -> StorePromise {
         StorePromise::ProcessCrash
     }
+
+    fn own(&self) -> Result<Ownership, StoreError> {
+        self.owner.take(self.folder.path())
+    }
 }
 
 /// Why sled did not open.
@@ -203,7 +208,7 @@ fn open_sled(path: &Path) -> Result<sled::Db, OpenFailure> {
         Ok(Err(error @ sled::Error::Io(_))) => Err(OpenFailure::Other(Arc::new(error))),
         Ok(Err(error)) => Err(OpenFailure::Damage(Arc::new(error))),
         Err(panic) => {
-            let reason = format!("the engine panicked: {}", panic_text(&*panic));
+            let reason = format!("the engine panicked: {}", panic_text(panic));
             Err(OpenFailure::Damage(Arc::new(StoreError::Failed { reason })))
         }
     }

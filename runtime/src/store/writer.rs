@@ -13,7 +13,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::catching;
-use super::{Batch, BatchOutcome, CommitSeq, Damage, Snapshot, Store, StoreError};
+use super::{Batch, BatchOutcome, CommitSeq, Damage, Ownership, Snapshot, Store, StoreError};
 use crate::address::{ActorPath, Epoch};
 
 /// Requests that may wait; whoever comes then waits for a place.
@@ -27,14 +27,26 @@ const GROUP_BYTES_MAX: usize = 1 << 20;
 ///
 /// The future ends when all handles are dropped and everything queued is answered. It must run on a tokio runtime.
 /// Dropped early, it leaves the group in hand to finish on its own and answers [`CommitError::Unavailable`] to the
-/// requests behind it.
+/// requests behind it. The store is owned until then.
+///
+/// # Errors
+///
+/// [`StoreError::Locked`]: another runtime has it.
 pub(crate) fn store_writer(
     store: Arc<dyn Store>,
-) -> (StoreHandle, impl Future<Output = ()> + Send + 'static) {
+) -> Result<(StoreHandle, impl Future<Output = ()> + Send + 'static), StoreError> {
+    let store = Arc::new(Owned { _ownership: store.own()?, store });
     let (queue, requests) = mpsc::channel(QUEUE_LEN_MAX);
     let shared = Arc::new(Shared::default());
     let handle = StoreHandle { queue, shared: Arc::clone(&shared) };
-    (handle, serve(store, requests, shared))
+    Ok((handle, serve(store, requests, shared)))
+}
+
+/// A store that is ours alone.
+struct Owned {
+    store: Arc<dyn Store>,
+    /// Dropped last: the next owner may begin at once.
+    _ownership: Ownership,
 }
 
 /// The way to the store: commits and claims, in the order in which they were queued.
@@ -200,7 +212,7 @@ impl Shared {
     }
 }
 
-async fn serve(store: Arc<dyn Store>, mut requests: mpsc::Receiver<Request>, shared: Arc<Shared>) {
+async fn serve(owned: Arc<Owned>, mut requests: mpsc::Receiver<Request>, shared: Arc<Shared>) {
     while let Some(first) = requests.recv().await {
         let mut bytes = first.len_bytes();
         let mut taken = vec![first];
@@ -211,8 +223,8 @@ async fn serve(store: Arc<dyn Store>, mut requests: mpsc::Receiver<Request>, sha
             bytes += next.len_bytes();
             taken.push(next);
         }
-        let (store, group_shared) = (Arc::clone(&store), Arc::clone(&shared));
-        let group = tokio::task::spawn_blocking(move || carry_out(&*store, &group_shared, taken));
+        let (owned, group_shared) = (Arc::clone(&owned), Arc::clone(&shared));
+        let group = tokio::task::spawn_blocking(move || carry_out(&*owned.store, &group_shared, taken));
         if group.await.is_err() {
             shared.fail(&StoreError::Failed { reason: "the writer panicked or its runtime ends".into() });
         }

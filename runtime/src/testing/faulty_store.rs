@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use crate::address::ActorPath;
-use crate::store::{Batch, BatchOutcome, Scan, Store, StoreError, StorePromise};
+use crate::store::{Batch, BatchOutcome, Ownership, Scan, Store, StoreError, StorePromise};
 
 /// A store that fails, crashes or waits when told to, and otherwise does what the store inside it does.
 ///
@@ -171,6 +171,10 @@ impl<S: Store> Store for FaultyStore<S> {
 
     fn promise(&self) -> StorePromise {
         self.inner.promise()
+    }
+
+    fn own(&self) -> Result<Ownership, StoreError> {
+        self.inner.own()
     }
 }
 

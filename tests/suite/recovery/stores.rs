@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use greenroom::testing::Fault;
 use greenroom::{
     ActorPath, ActorSpec, AskError, Batch, BatchOutcome, Damage, DamagePlace, DamageReason, ExitReason,
-    MemoryStore, Record, Runtime, RuntimeConfig, RuntimeEvent, Scan, SnapshotPolicy, Store, StoreError,
-    StorePromise, TellError,
+    MemoryStore, Ownership, Record, Runtime, RuntimeConfig, RuntimeEvent, Scan, SnapshotPolicy, Store,
+    StoreError, StorePromise, TellError,
 };
 
 use super::{Add, Plan, Tally, add, faulty, stored, tally};
@@ -63,6 +63,9 @@ impl Store for Scratched {
     }
     fn promise(&self) -> StorePromise {
         StorePromise::Nothing
+    }
+    fn own(&self) -> Result<Ownership, StoreError> {
+        self.content().kept.own()
     }
 }
 

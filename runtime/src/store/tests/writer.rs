@@ -1,11 +1,13 @@
 //! The queue in front of the store.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::*;
 use crate::store::writer::Claim;
 use crate::store::{
-    BatchOutcome, CommitError, CommitSeq, Scan, StoreHandle, StorePromise, WriterStats, store_writer,
+    BatchOutcome, CommitError, CommitSeq, Ownership, Scan, SoleOwner, StoreHandle, StorePromise, WriterStats,
+    store_writer,
 };
 use crate::testing::{Fault, FaultyStore};
 
@@ -13,7 +15,7 @@ type TestStore = Arc<FaultyStore<MemoryStore>>;
 
 fn faulty(store: FaultyStore<MemoryStore>) -> (TestStore, StoreHandle) {
     let store = Arc::new(store);
-    let (handle, writer) = store_writer(Arc::clone(&store) as Arc<dyn Store>);
+    let (handle, writer) = store_writer(Arc::clone(&store) as Arc<dyn Store>).unwrap();
     tokio::runtime::Handle::current().spawn(writer);
     (store, handle)
 }
@@ -214,9 +216,17 @@ async fn requests_that_wait_while_the_store_fails_are_all_answered() {
 #[tokio::test(start_paused = true)]
 async fn after_a_crash_behind_the_commit_the_record_is_there() {
     let memory = MemoryStore::new();
-    let (_store, handle) = faulty(FaultyStore::new(memory.clone()).fail_commit(1, Fault::CrashAfterCommit));
+    let crashing = FaultyStore::new(memory.clone()).fail_commit(1, Fault::CrashAfterCommit);
+    let (handle, writer) = store_writer(Arc::new(crashing)).unwrap();
+    let commits = async {
+        let committed = handle.commit(batch("a", 1, 1, 10)).await;
+        drop(handle); // the writer ends, and lets the store go
+        committed
+    };
 
-    assert!(matches!(handle.commit(batch("a", 1, 1, 10)).await, Err(CommitError::Store(_))));
+    let (committed, ()) = tokio::join!(commits, writer);
+
+    assert!(matches!(committed, Err(CommitError::Store(_))));
 
     let (_store, handle) = faulty(FaultyStore::new(memory));
     assert_eq!(handle.claim(path("a"), Epoch(0)).await.unwrap().snapshot, Some(snapshot(1, 10)));
@@ -257,9 +267,12 @@ async fn a_panic_of_the_engine_is_an_error_of_the_store() {
         fn promise(&self) -> StorePromise {
             StorePromise::Nothing
         }
+        fn own(&self) -> Result<Ownership, StoreError> {
+            SoleOwner::default().take(Path::new("panicking"))
+        }
     }
     for is_claim in [false, true] {
-        let (handle, writer) = store_writer(Arc::new(Panicking));
+        let (handle, writer) = store_writer(Arc::new(Panicking)).unwrap();
         tokio::runtime::Handle::current().spawn(writer);
 
         let failed = match is_claim {
@@ -293,7 +306,7 @@ async fn a_waiter_that_leaves_harms_nobody_in_its_group() {
 
 #[tokio::test(start_paused = true)]
 async fn the_writer_ends_with_its_last_handle() {
-    let (handle, writer) = store_writer(Arc::new(MemoryStore::new()));
+    let (handle, writer) = store_writer(Arc::new(MemoryStore::new())).unwrap();
     let task = tokio::runtime::Handle::current().spawn(writer);
     let other = handle.clone();
 
@@ -306,7 +319,7 @@ async fn the_writer_ends_with_its_last_handle() {
 
 #[tokio::test(start_paused = true)]
 async fn without_a_writer_the_store_is_unavailable() {
-    let (handle, writer) = store_writer(Arc::new(MemoryStore::new()));
+    let (handle, writer) = store_writer(Arc::new(MemoryStore::new())).unwrap();
     drop(writer);
 
     assert!(!handle.is_available());
