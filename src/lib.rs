@@ -70,9 +70,9 @@ pub mod prelude {
     };
     pub use greenroom_runtime::{
         Actor, ActorPath, ActorRef, ActorSpec, Address, AskError, Backoff, Breaker, BreakerSpec, CallOutcome,
-        Context, Durable, DurableMessage, ExitReason, Failure, FailureClass, Handler, MailboxSpec,
-        MemoryStore, Message, Open, Overflow, Recipient, ReplyPort, Runtime, RuntimeConfig, RuntimeEvent,
-        SledStore, SnapshotPolicy, TellError, inbox,
+        Context, Durable, DurableMessage, ExitReason, Failure, FailureClass, Handler, MemoryStore, Message,
+        Open, Overflow, Recipient, ReplyPort, Runtime, RuntimeConfig, RuntimeEvent, SledStore,
+        SnapshotPolicy, TellError, inbox,
     };
     pub use greenroom_supervision::{
         AutoShutdown, ChildSpec, DynamicRef, DynamicSupervisor, Pool, PoolRef, Restart, Route, RouteError,

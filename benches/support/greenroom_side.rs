@@ -4,9 +4,10 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use greenroom_runtime::overseer::{ChildExit, Flow, Overseer, OverseerContext, OverseerRef, PlaceSpec};
 use greenroom_runtime::{
-    Accepts, Actor, ActorPath, ActorRef, ActorSpec, Address, ChildExit, Context, ExitReason, Failure, Flow,
-    Handler, Message, Open, Overseer, OverseerContext, OverseerRef, Place, PlaceSpec, Runtime, inbox,
+    Accepts, Actor, ActorPath, ActorRef, ActorSpec, Address, Context, ExitReason, Failure, Handler, Message,
+    Open, Place, Runtime, inbox,
 };
 use tokio::sync::Notify;
 

@@ -32,13 +32,12 @@ pub use actor::{
 };
 pub use address::*;
 pub use builder::Builder;
-pub use cell::*;
+pub use cell::{InHand, LifeState, Observation, PastExit, Place};
 pub use clock::Clock;
 pub use config::{KEPT_MAX, RuntimeConfig};
 pub use events::RuntimeEvent;
 pub use mailbox::{
-    DeadLetter, DeadLetterReason, DeadLetters, MailboxSpec, Overflow, QUARANTINE_MAX, Quarantined,
-    RoomPatience, StopToken,
+    DeadLetter, DeadLetterReason, DeadLetters, Overflow, QUARANTINE_MAX, Quarantined, RoomPatience, StopToken,
 };
 pub use message::{
     Chain, Envelope, Failure, FailureClass, Head, Message, MessageId, NoReply, ReplyPort, message_name,
@@ -49,6 +48,14 @@ pub use resilience::{
 };
 pub use runtime::{Runtime, ShutdownReport, SpawnError};
 pub use store::*;
+
+/// For a supervisor of your own, and for the crates that build on this one: places, their lives, and who looks after them.
+pub mod overseer {
+    pub use crate::cell::{
+        ChildExit, Flow, Incarnation, LaunchError, Link, Load, Overseer, OverseerContext, OverseerRef,
+        PlaceSpec, Shown, Whereabouts,
+    };
+}
 
 /// What code written by [`inbox!`] names, and nobody else.
 #[doc(hidden)]

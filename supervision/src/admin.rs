@@ -2,9 +2,8 @@
 
 use std::any::Any;
 
-use greenroom_runtime::{
-    ActorPath, Epoch, ExitReason, Flow, LifeState, OverseerContext, OverseerRef, Place, SpawnError,
-};
+use greenroom_runtime::overseer::{Flow, OverseerContext, OverseerRef};
+use greenroom_runtime::{ActorPath, Epoch, ExitReason, LifeState, Place, SpawnError};
 use tokio::sync::oneshot;
 
 use crate::child::Child;

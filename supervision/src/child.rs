@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use greenroom_runtime::{ExitReason, FailureClass, Incarnation, Place, Runtime};
+use greenroom_runtime::overseer::Incarnation;
+use greenroom_runtime::{ExitReason, FailureClass, Place, Runtime};
 
 use crate::board::Mark;
 use crate::child_spec::{ChildKind, ChildSettings};

@@ -1,6 +1,7 @@
 //! The spec of one child: what lives there, whether it comes back, and how it is stopped.
 
-use greenroom_runtime::{Actor, ActorSpec, Backoff, PlaceSpec};
+use greenroom_runtime::overseer::PlaceSpec;
+use greenroom_runtime::{Actor, ActorSpec, Backoff};
 
 use crate::policy::{Restart, Shutdown};
 use crate::pool::Pool;

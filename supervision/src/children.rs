@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use greenroom_runtime::Incarnation;
+use greenroom_runtime::overseer::Incarnation;
 
 use crate::child::Child;
 use crate::policy::{ChildFacts, ChildState};

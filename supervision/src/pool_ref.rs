@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use greenroom_runtime::overseer::{Load, Whereabouts};
 use greenroom_runtime::{
     Accepts, Actor, ActorPath, ActorRef, AskError, Breaker, BreakerOpen, BreakerPermit, CallOutcome, Failure,
-    Handler, LifeState, Load, Message, TellError, Whereabouts,
+    Handler, LifeState, Message, TellError,
 };
 use tokio::time::Instant;
 

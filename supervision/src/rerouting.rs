@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use greenroom_runtime::{LifeState, Place, Runtime, RuntimeEvent, Whereabouts};
+use greenroom_runtime::overseer::Whereabouts;
+use greenroom_runtime::{LifeState, Place, Runtime, RuntimeEvent};
 
 /// How long a member may be down; shared with those who watch. They go when the life of the supervisor that holds this
 /// is over.

@@ -3,10 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use greenroom_runtime::{
-    ActorPath, ChildExit, ExitPhase, ExitReason, Failure, Flow, Overseer, OverseerContext, OverseerRef,
-    Place, RuntimeEvent, Shown, SpawnError,
-};
+use greenroom_runtime::overseer::{ChildExit, Flow, Overseer, OverseerContext, OverseerRef, Shown};
+use greenroom_runtime::{ActorPath, ExitPhase, ExitReason, Failure, Place, RuntimeEvent, SpawnError};
 
 use crate::admin::Request;
 use crate::board::Board;

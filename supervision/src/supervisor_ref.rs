@@ -5,8 +5,9 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use greenroom_runtime::overseer::OverseerRef;
 use greenroom_runtime::{
-    Actor, ActorPath, ActorRef, Address, ExitReason, OverseerRef, Place, ResolveError, Runtime, SpawnError,
+    Actor, ActorPath, ActorRef, Address, ExitReason, Place, ResolveError, Runtime, SpawnError,
 };
 use tokio::sync::oneshot;
 

@@ -5,7 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use greenroom_runtime::{ActorPath, Failure, OverseerRef, PathError, PlaceSpec};
+use greenroom_runtime::overseer::{OverseerRef, PlaceSpec};
+use greenroom_runtime::{ActorPath, Failure, PathError};
 
 use crate::child_spec::ChildSpec;
 use crate::dynamic_supervisor::Template;

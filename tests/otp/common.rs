@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use greenroom::overseer::{ChildExit, Flow, Overseer, OverseerContext, OverseerRef, PlaceSpec};
 use greenroom::{
-    ActorPath, ActorSpec, ChildExit, ChildState, DynamicRef, DynamicSupervisor, ExitReason, Flow, Overseer,
-    OverseerContext, OverseerRef, Place, PlaceSpec, Restart, Shutdown, Supervisor, SupervisorRef,
+    ActorPath, ActorSpec, ChildState, DynamicRef, DynamicSupervisor, ExitReason, Place, Restart, Shutdown,
+    Supervisor, SupervisorRef,
 };
 
 use crate::support::{Child, Part, Stage, path, secs};

@@ -52,7 +52,7 @@ async fn zombie(after: Act, comeback: Comeback) -> (Runtime, Fenced) {
 
 struct Fenced {
     actor: ActorRef<Probe>,
-    keeper: greenroom::OverseerRef<crate::support::Keeper>,
+    keeper: greenroom::overseer::OverseerRef<crate::support::Keeper>,
     exits: Board,
     board: Board,
     release: mpsc::Sender<()>,

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use greenroom::overseer::PlaceSpec;
 use greenroom::{
     Actor, ActorPath, ActorRef, ActorSpec, Address, AskError, Context, Failure, Handler, Open, PathError,
-    PlaceSpec, Recipient, ResolveError, SpawnError, TellError,
+    Recipient, ResolveError, SpawnError, TellError,
 };
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;

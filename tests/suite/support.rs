@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use greenroom::overseer::{ChildExit, Flow, Incarnation, Overseer, OverseerContext, OverseerRef, PlaceSpec};
 use greenroom::{
-    Actor, ActorPath, ActorRef, ActorSpec, Address, ChildExit, Context, ExitReason, Failure, Flow, Handler,
-    Incarnation, Message, Open, Overseer, OverseerContext, OverseerRef, Place, PlaceSpec, Runtime,
-    RuntimeConfig,
+    Actor, ActorPath, ActorRef, ActorSpec, Address, Context, ExitReason, Failure, Handler, Message, Open,
+    Place, Runtime, RuntimeConfig,
 };
 use metrics::{
     Counter, CounterFn, Gauge, GaugeFn, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,

@@ -1,8 +1,7 @@
 //! Supervisors under supervisors: what a restarted one claims, and what a killed one leaves behind (nothing).
 
-use greenroom::{
-    ActorSpec, ChildSpec, LifeState, PlaceSpec, Restart, Shutdown, Strategy, Supervisor, TellError,
-};
+use greenroom::overseer::PlaceSpec;
+use greenroom::{ActorSpec, ChildSpec, LifeState, Restart, Shutdown, Strategy, Supervisor, TellError};
 
 use crate::support::{Child, Crash, Note, Stage, Start, Stop, Wait, child, path, secs, sup};
 

@@ -15,7 +15,7 @@ use crate::sync::Quiet;
 /// How to make one actor. Turned into a [`PlaceSpec`] by `into()`.
 ///
 /// ```
-/// # use greenroom_runtime::{Actor, ActorSpec, Failure, MailboxSpec, Open, Overflow};
+/// # use greenroom_runtime::{Actor, ActorSpec, Failure, Open, Overflow};
 /// # struct Reader;
 /// # impl Actor for Reader {
 /// #     type Args = String;
@@ -23,7 +23,8 @@ use crate::sync::Quiet;
 /// #     async fn start(_: &String) -> Result<Self, Failure> { Ok(Reader) }
 /// # }
 /// let spec = ActorSpec::<Reader>::new("reader", "input.txt".to_owned())
-///     .mailbox(MailboxSpec { capacity: 64, overflow: Overflow::Reject })
+///     .capacity(64)
+///     .overflow(Overflow::Reject)
 ///     .start_within(std::time::Duration::from_secs(2));
 /// ```
 pub struct ActorSpec<A: Actor> {
@@ -56,19 +57,13 @@ impl<A: Actor> ActorSpec<A> {
         self
     }
 
-    /// The bound of its mailbox. Default: 1,024 messages, senders wait.
-    pub fn mailbox(mut self, mailbox: MailboxSpec) -> Self {
-        self.settings.mailbox = mailbox;
-        self
-    }
-
-    /// The capacity of its mailbox in messages, at least 1.
+    /// How many messages may wait in its mailbox, at least 1. Default: 1,024.
     pub fn capacity(mut self, capacity: usize) -> Self {
         self.settings.mailbox.capacity = capacity;
         self
     }
 
-    /// What happens when its mailbox is full.
+    /// What happens to one message more when its mailbox is full. Default: [`Overflow::Wait`].
     pub fn overflow(mut self, overflow: Overflow) -> Self {
         self.settings.mailbox.overflow = overflow;
         self

@@ -236,6 +236,11 @@ impl<A: Actor> Life<A> {
                 Err(_) => Box::pin(durability.flush_last(&self.cell, journal)).await,
             };
             if let Err(error) = stored {
+                if let CommitError::Store(cause) = &error
+                    && cause.is_final()
+                {
+                    self.cell.core.world.store_failed(cause);
+                }
                 tracing::error!(actor = %self.cell.core.path, %error, "the last snapshot could not be stored");
             }
         }

@@ -13,7 +13,7 @@ use crate::resilience::{Breaker, BreakerSpec};
 use crate::runtime::Runtime;
 use crate::sync::lock;
 
-/// What an overseer shows of itself: see [`Overseer::shows`](crate::Overseer::shows).
+/// What an overseer shows of itself: see [`Overseer::shows`](crate::overseer::Overseer::shows).
 pub type Shown = Arc<dyn Any + Send + Sync>;
 
 /// How one life ended, and when.

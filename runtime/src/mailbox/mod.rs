@@ -15,5 +15,6 @@ mod stamps;
 
 pub use dead_letters::{DeadLetter, DeadLetterReason, DeadLetters};
 pub use lanes::StopToken;
-pub use overflow::{MailboxSpec, Overflow, RoomPatience};
+pub(crate) use overflow::MailboxSpec;
+pub use overflow::{Overflow, RoomPatience};
 pub use quarantine::{QUARANTINE_MAX, Quarantined};

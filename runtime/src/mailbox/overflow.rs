@@ -18,12 +18,12 @@ pub enum Overflow {
 
 /// The bound of a mailbox and what happens at it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MailboxSpec {
+pub(crate) struct MailboxSpec {
     /// How many messages may wait, those the actor has already taken over in a batch included. At least 1.
     /// Default: 1,024.
-    pub capacity: usize,
+    pub(crate) capacity: usize,
     /// What happens to one message more. Default: [`Overflow::Wait`].
-    pub overflow: Overflow,
+    pub(crate) overflow: Overflow,
 }
 
 impl Default for MailboxSpec {

@@ -198,8 +198,9 @@ struct Shared {
 
 impl Shared {
     fn fail(&self, error: &StoreError) {
-        if error.is_final() && self.failure.set(error.clone()).is_ok() {
-            tracing::error!(error = error as &dyn std::error::Error, "the store has failed for good");
+        if error.is_final() {
+            // Whoever asked for the commit tells of it: `World::store_failed`.
+            let _unless_known: Result<(), StoreError> = self.failure.set(error.clone());
         }
     }
 
