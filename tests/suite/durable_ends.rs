@@ -204,27 +204,3 @@ async fn a_state_too_large_is_refused_at_once_also_when_it_is_not_its_turn_to_be
     assert!(left > 11 - 2, "at most two answered messages are lost: {left}");
     end(runtime).await;
 }
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn a_slow_commit_is_not_the_time_of_its_handler() {
-    let store = store();
-    let runtime = runtime_on(&store).await;
-    let habits = Habits::default();
-    let spec = diary(&habits, SnapshotPolicy::EveryMessage).progress_within(millis(20));
-    let diary = runtime.spawn_spec(spec).await.unwrap();
-    diary.ask(SMALL).await.unwrap();
-    let next = store.commits() + 1;
-
-    let held = store.hold_commits();
-    let asked = async { diary.ask(SMALL).await };
-    let released = async {
-        store.commit_arrived(next).await;
-        runtime.clock().sleep(millis(150)).await; // real time: several times what a handler has
-        drop(held);
-    };
-    let (answer, ()) = tokio::join!(asked, released);
-
-    assert_eq!(answer.unwrap(), 2);
-    assert_eq!(diary.observe().restarts, 0);
-    end(runtime).await;
-}
