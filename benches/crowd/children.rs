@@ -43,19 +43,32 @@ impl Handler<Crash> for Worker {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Kind {
     /// Named in the spec, started from left to right, stopped one after the other.
     Static,
+    /// The same children, a thousand below each of many supervisors: what as many cost where nobody has many.
+    Scattered,
     /// Started by request, stopped all at once.
     Dynamic,
+}
+
+impl Kind {
+    /// The kind that it is compared with.
+    pub(crate) fn of_few(self) -> Self {
+        if self == Kind::Scattered { Kind::Static } else { self }
+    }
 }
 
 const NEVER_TOO_OFTEN: (u32, Duration) = (u32::MAX, Duration::from_secs(1));
 
 fn spec(count: usize) -> Supervisor {
+    named("crowd", count)
+}
+
+fn named(name: &str, count: usize) -> Supervisor {
     let children = (0..count).map(|number| ChildSpec::actor::<Worker>(number.to_string(), ()));
-    Supervisor::named("crowd").intensity(NEVER_TOO_OFTEN.0, NEVER_TOO_OFTEN.1).children(children)
+    Supervisor::named(name).intensity(NEVER_TOO_OFTEN.0, NEVER_TOO_OFTEN.1).children(children)
 }
 
 /// How long it takes until `count` children have started, and have stopped again.
@@ -63,6 +76,11 @@ pub(crate) async fn start_and_stop(kind: Kind, count: usize) -> Duration {
     let runtime = Runtime::builder().start().await.expect("an empty runtime starts");
     let tree = match kind {
         Kind::Static => spec(count),
+        Kind::Scattered => {
+            let below = (0..count / 1_000)
+                .map(|number| ChildSpec::supervisor(named(&format!("crowd-{number}"), 1_000)));
+            Supervisor::named("crowds").children(below)
+        }
         Kind::Dynamic => {
             let patience = Shutdown::Within(Duration::from_secs(60));
             DynamicSupervisor::<Worker>::named("crowd").max_children(count).shutdown(patience).into()
