@@ -147,13 +147,14 @@ impl<E: Parcel> Mailbox<E> {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicU32, AtomicUsize};
+    use std::sync::atomic::AtomicU32;
     use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
     use std::task::Wake;
     use std::time::Duration;
 
     use super::*;
     use crate::clock::Clock;
+    use crate::mailbox::counted::{counted, wakes};
     use crate::mailbox::queue::Pushed;
     use crate::mailbox::{MailboxSpec, Overflow};
     use crate::message::reply::ErasedReply;
@@ -168,24 +169,6 @@ mod tests {
         fn without_asker(self) -> Self {
             self
         }
-    }
-
-    #[derive(Default)]
-    struct Counted(AtomicUsize);
-
-    impl Wake for Counted {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::SeqCst);
-        }
-    }
-
-    fn counted() -> (Arc<Counted>, Waker) {
-        let counted = Arc::new(Counted::default());
-        (counted.clone(), counted.into())
-    }
-
-    fn wakes(counted: &Counted) -> usize {
-        counted.0.load(Ordering::SeqCst)
     }
 
     fn mailbox(capacity: usize, overflow: Overflow) -> Mailbox<u32> {

@@ -198,24 +198,9 @@ impl StopToken {
 #[cfg(test)]
 mod tests {
     use std::pin::pin;
-    use std::sync::atomic::AtomicUsize;
-    use std::task::Wake;
 
     use super::*;
-
-    #[derive(Default)]
-    struct Counted(AtomicUsize);
-
-    impl Wake for Counted {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::SeqCst);
-        }
-    }
-
-    fn counted() -> (Arc<Counted>, Waker) {
-        let counted = Arc::new(Counted::default());
-        (counted.clone(), counted.into())
-    }
+    use crate::mailbox::counted::{counted, wakes};
 
     #[test]
     fn whoever_listens_is_woken_each_time_something_is_raised() {
@@ -231,7 +216,7 @@ mod tests {
             let mut waits = pin!(ear.woken());
             assert!(waits.as_mut().poll(&mut context).is_pending());
             lane.raise(what);
-            assert_eq!(woken.0.load(Ordering::SeqCst), times + 1);
+            assert_eq!(wakes(&woken), times + 1);
             assert!(waits.poll(&mut context).is_ready());
             assert_eq!(lane.raised(), what);
         }

@@ -1,6 +1,8 @@
 //! What waits: the bounded queue in front of an actor, its control lane, and what became of messages nobody took.
 
 pub(crate) mod batch;
+#[cfg(test)]
+mod counted;
 mod dead_letters;
 pub(crate) mod glance;
 pub(crate) mod hand;
