@@ -183,7 +183,7 @@ impl<A: Actor> Durability<A> {
         // Before the author's code runs, which may take its time: the store is closed when its last handle is gone.
         drop(store);
         core.set_epoch(claim.epoch);
-        for damage in claim.damage {
+        for damage in claim.scan.damage {
             tracing::error!(actor = %core.path, %damage, "a stored record was refused; the one before is used");
             core.world.publish(RuntimeEvent::RecordDamaged { path: core.path.clone(), damage });
         }
@@ -196,7 +196,7 @@ impl<A: Actor> Durability<A> {
             scratch: Vec::new(),
             pending: 0,
         };
-        let mut actor = match claim.snapshot {
+        let mut actor = match claim.scan.snapshot {
             Some(snapshot) => {
                 let mut actor = (self.decode)(&snapshot).map_err(Failure::bug)?;
                 (self.resume)(&mut actor, args).await?;
@@ -299,11 +299,7 @@ impl<A: Actor> Durability<A> {
             seq: journal.seq + 1,
             state: journal.scratch.clone(),
         };
-        let batch = Batch {
-            writer: cell.core.path.clone(),
-            epoch: journal.epoch,
-            records: vec![Record::Snapshot(snapshot)],
-        };
+        let batch = Batch::of(cell.core.path.clone(), journal.epoch, vec![Record::Snapshot(snapshot)]);
         // From here until the answer of the store, nobody can say whether the message in hand was applied.
         cell.mailbox.mark_settling(journal.incarnation.0, true);
         let committed = store.commit(batch).await;

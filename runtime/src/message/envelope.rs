@@ -6,6 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::task::Poll;
 
+use serde::{Deserialize, Serialize};
+
 use crate::actor::{Context, Handler};
 use crate::address::ActorPath;
 use crate::message::reply::{ErasedReply, ReplyPort};
@@ -14,7 +16,7 @@ use crate::store::CommitError;
 use crate::sync::{drop_quietly, panic_text};
 
 /// The number of a message: rising in the order in which its receiver accepted them, unique within the receiver.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct MessageId(pub u64);
 
 impl fmt::Display for MessageId {

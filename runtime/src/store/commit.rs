@@ -3,11 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Damage, Ownership, StoreError};
+use super::{Damage, JournalEntry, LaidAside, Ownership, Record, Snapshot, StoreError, StoredMessage};
 use crate::address::{ActorPath, Epoch};
-
-/// Longest state of one snapshot: 16 MiB.
-pub const SNAPSHOT_LEN_MAX: usize = 16 << 20;
+use crate::message::MessageId;
 
 /// Keeps the records of actors.
 ///
@@ -16,7 +14,9 @@ pub const SNAPSHOT_LEN_MAX: usize = 16 << 20;
 /// * After `commit` answers [`BatchOutcome::Committed`], `scan` returns that record, also after whatever
 ///   [`promise`](Store::promise) names.
 /// * A batch is all or nothing. A batch whose epoch is older than the stored one is refused, and alone refused.
-/// * Batches of one group apply in their order.
+/// * Batches of one group apply in their order; so do the records of a batch.
+/// * A message that was delivered is in each later scan of its receiver, in the order of its number, until a batch says
+///   that it is [`Done`](Record::Done), or [laid aside](Record::LayAside).
 /// * `scan` returns nothing it cannot vouch for: it falls back to the record before, and says so in
 ///   [`Scan::damage`].
 /// * A failed write is final: each later call of the same opening answers [`StoreError::Failed`].
@@ -27,8 +27,8 @@ pub const SNAPSHOT_LEN_MAX: usize = 16 << 20;
 pub trait Store: Send + Sync + 'static {
     /// Writes `group` in one flush and answers each batch at its place. Blocks.
     ///
-    /// A batch without records only raises the epoch: it is a claim. It also settles, after damage, on the record
-    /// that `scan` fell back to.
+    /// A batch of an actor without records only raises the epoch: it is a claim. It also settles, after damage, on the
+    /// record that `scan` fell back to.
     ///
     /// # Errors
     ///
@@ -41,6 +41,13 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// [`StoreError`] if the engine cannot read. A damaged record is no error: see [`Scan::damage`].
     fn scan(&self, actor: &ActorPath) -> Result<Scan, StoreError>;
+
+    /// What was laid aside of `actor`, oldest first, with its content. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the engine cannot read. A damaged record is left out: [`scan`](Store::scan) reports it.
+    fn laid_aside(&self, actor: &ActorPath) -> Result<Vec<LaidAside>, StoreError>;
 
     /// Every actor with records, sorted. Blocks; costs one seek for each actor.
     ///
@@ -70,6 +77,9 @@ impl<S: Store + ?Sized> Store for Arc<S> {
     fn scan(&self, actor: &ActorPath) -> Result<Scan, StoreError> {
         (**self).scan(actor)
     }
+    fn laid_aside(&self, actor: &ActorPath) -> Result<Vec<LaidAside>, StoreError> {
+        (**self).laid_aside(actor)
+    }
     fn actors(&self) -> Result<Vec<ActorPath>, StoreError> {
         (**self).actors()
     }
@@ -94,7 +104,8 @@ pub enum StorePromise {
     PowerLoss,
 }
 
-/// Position of a batch in the store's history: raised by one with each committed batch, never reused.
+/// Position in the store's history: raised by one with each committed batch, and by one with each message that it puts
+/// into an inbox. Never reused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CommitSeq(pub u64);
 
@@ -104,55 +115,81 @@ impl fmt::Display for CommitSeq {
     }
 }
 
-/// Records that are committed together or not at all, fenced by the epoch of their writer.
+/// Records that are committed together or not at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
-    /// The actor that writes.
-    pub writer: ActorPath,
-    /// Which life of it writes. Older than the stored epoch: the batch is refused; newer: it raises the stored one.
-    pub epoch: Epoch,
+    /// The actor that writes, and which life of it. `None`: somebody outside of the tree, who may only
+    /// [deliver](Record::Deliver), [return](Record::Return) and [forget](Record::Forget).
+    pub writer: Option<Writer>,
     /// What is written, in order. Empty for a claim.
     pub records: Vec<Record>,
 }
 
+/// One life of an actor, as a writer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Writer {
+    /// Who writes.
+    pub actor: ActorPath,
+    /// Which life of it. Older than the stored epoch: the batch is refused; newer: it raises the stored one.
+    pub epoch: Epoch,
+}
+
 impl Batch {
-    /// Length of the states in it, in bytes.
+    /// The batch with which a life of `actor` begins: it raises the epoch.
+    pub fn claim(actor: ActorPath, epoch: Epoch) -> Self {
+        Batch::of(actor, epoch, Vec::new())
+    }
+
+    /// What a life of `actor` writes.
+    pub fn of(actor: ActorPath, epoch: Epoch, records: Vec<Record>) -> Self {
+        Batch { writer: Some(Writer { actor, epoch }), records }
+    }
+
+    /// What somebody outside of the tree writes.
+    pub fn from_outside(records: Vec<Record>) -> Self {
+        Batch { writer: None, records }
+    }
+
+    /// Length of the contents in it, in bytes.
     pub(crate) fn len_bytes(&self) -> usize {
-        self.records.iter().map(|Record::Snapshot(snapshot)| snapshot.state.len()).sum()
+        self.records.iter().map(Record::len_bytes).sum()
+    }
+
+    /// Whether it writes something of `actor`.
+    pub(crate) fn touches(&self, actor: &ActorPath) -> bool {
+        let is_writer = self.writer.as_ref().is_some_and(|writer| writer.actor == *actor);
+        is_writer || self.records.iter().any(|record| record.receiver() == Some(actor))
     }
 }
 
-/// One thing to keep.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Record {
-    /// The whole state of the writer; it takes the place of the snapshot before.
-    Snapshot(Snapshot),
-}
-
-/// The whole state of an actor at one point of its history.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Snapshot {
-    /// Registered, stable name of the state's type; at most 255 bytes.
-    pub type_name: String,
-    /// Version of that type.
-    pub version: u16,
-    /// Number of this snapshot in the actor's history. It rises with each snapshot; the caller sees to that.
-    pub seq: u64,
-    /// The encoded state; at most [`SNAPSHOT_LEN_MAX`] bytes.
-    pub state: Vec<u8>,
-}
-
 /// What became of one batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BatchOutcome {
     /// It is kept, as far as [`Store::promise`] says.
-    Committed(CommitSeq),
+    Committed {
+        /// Its place in the store's history.
+        seq: CommitSeq,
+        /// What became of each message it [delivers](Record::Deliver) or [returns](Record::Return), in their order.
+        deliveries: Vec<Delivered>,
+    },
     /// A newer life of the actor has written or claimed: nothing of the batch was kept.
     Stale {
         /// The newest epoch the store has seen.
         stored: Epoch,
     },
+}
+
+/// What became of one message of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Delivered {
+    /// It is in the receiver's inbox, under this number.
+    New(MessageId),
+    /// It was sent before under the same request id, and waits in the inbox under that number: nothing was added.
+    Waiting(MessageId),
+    /// It was sent before under the same request id, and done: the answer of then. Nothing was added.
+    Answered(Vec<u8>),
+    /// There was nothing to return: nobody has laid aside a message of that number.
+    Unknown,
 }
 
 /// What a store knows about one actor.
@@ -162,6 +199,11 @@ pub struct Scan {
     pub epoch: Epoch,
     /// Newest snapshot that can be vouched for.
     pub snapshot: Option<Snapshot>,
-    /// Each record that was refused. Not empty: the snapshot or the epoch may be older than the newest committed.
+    /// Every message that waits, oldest first.
+    pub inbox: Vec<StoredMessage>,
+    /// The journals of all its messages, by message and place.
+    pub journal: Vec<JournalEntry>,
+    /// Each record that was refused. Not empty: the snapshot or the epoch may be older than the newest committed, and a
+    /// message may be missing.
     pub damage: Vec<Damage>,
 }

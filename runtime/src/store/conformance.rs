@@ -110,9 +110,9 @@ pub fn the_newest_record_is_there_after_reopening(harness: &dyn StoreHarness) {
 /// A group with a batch that the store refuses leaves nothing, and the store goes on.
 pub fn a_refused_group_leaves_nothing(harness: &dyn StoreHarness) {
     let store = open(harness);
-    let mut long_name = batch("b", 1, 1, 10);
-    let Record::Snapshot(snapshot) = &mut long_name.records[0];
-    snapshot.type_name = "x".repeat(256);
+    let type_name = "x".repeat(256);
+    let records = vec![Record::Snapshot(Snapshot { type_name, ..snapshot(1, 10) })];
+    let long_name = Batch { records, ..claim("b", 1) };
 
     for refused in [long_name, batch("b", 1, 1, SNAPSHOT_LEN_MAX + 1)] {
         let group = [batch("a", 1, 1, 10), refused];
@@ -121,7 +121,7 @@ pub fn a_refused_group_leaves_nothing(harness: &dyn StoreHarness) {
         );
         assert_eq!(store.actors().expect("the store reads"), []);
     }
-    assert_eq!(commit(&*store, batch("a", 1, 1, 10)), BatchOutcome::Committed(CommitSeq(1)));
+    assert_eq!(commit(&*store, batch("a", 1, 1, 10)), committed(1));
 }
 
 /// A group may hold several batches of one actor, also a new life of it.
@@ -137,7 +137,6 @@ pub fn batches_of_one_actor_apply_in_their_order(harness: &dyn StoreHarness) {
 
     let outcomes = store.commit(&group).expect("the store writes");
 
-    let committed = |seq| BatchOutcome::Committed(CommitSeq(seq));
     let stale = BatchOutcome::Stale { stored: Epoch(2) };
     assert_eq!(outcomes, [committed(1), committed(2), committed(3), stale, committed(4)]);
     assert_eq!(scan(&*store, "a"), whole(2, 3, 30));
@@ -151,9 +150,9 @@ pub fn a_stale_epoch_fails_only_its_own_batch(harness: &dyn StoreHarness) {
     let group = [batch("a", 1, 1, 10), batch("b", 4, 2, 10), batch("c", 1, 1, 10)];
     let outcomes = store.commit(&group).expect("the store writes");
 
-    assert_eq!(outcomes[0], BatchOutcome::Committed(CommitSeq(2)));
+    assert_eq!(outcomes[0], committed(2));
     assert_eq!(outcomes[1], BatchOutcome::Stale { stored: Epoch(5) });
-    assert_eq!(outcomes[2], BatchOutcome::Committed(CommitSeq(3)));
+    assert_eq!(outcomes[2], committed(3));
     for (actor, epoch) in [("a", 1), ("b", 5), ("c", 1)] {
         assert_eq!(scan(&*store, actor), whole(epoch, 1, 10));
     }
@@ -183,14 +182,14 @@ pub fn the_epoch_survives_reopening(harness: &dyn StoreHarness) {
 
 /// Each committed batch raises the number by one, across openings; a stale one takes none.
 pub fn commits_are_numbered_without_gaps(harness: &dyn StoreHarness) {
-    let committed = |seq| BatchOutcome::Committed(CommitSeq(seq));
     for opening in 0..3 {
         let store = open(harness);
         let group = [claim("a", 9), batch("a", 1, 1, 10), claim("b", 9)];
 
         let outcomes = store.commit(&group).expect("the store writes");
 
-        assert_eq!((outcomes[0], outcomes[2]), (committed(opening * 2 + 1), committed(opening * 2 + 2)));
+        let expected = [committed(opening * 2 + 1), committed(opening * 2 + 2)];
+        assert_eq!([&outcomes[0], &outcomes[2]], [&expected[0], &expected[1]]);
         let alone = store.commit(&[batch("a", 1, 1, 10)]).expect("the store writes");
         assert_eq!(alone, [BatchOutcome::Stale { stored: Epoch(9) }]);
     }
@@ -311,7 +310,7 @@ pub fn a_record_under_a_foreign_key_is_refused(harness: &dyn StoreHarness) {
     commit(&*open(harness), batch("b", 1, 1, 10));
     let records = harness.raw_records();
     let chunk = RecordKey::Chunk(Slot::Zero, 0);
-    harness.put_raw(key("b", chunk), value_of(&records, &key("a", chunk)));
+    harness.put_raw(key("b", chunk.clone()), value_of(&records, &key("a", chunk)));
 
     let found = scan(&*open(harness), "b");
 
@@ -448,7 +447,12 @@ fn open(harness: &dyn StoreHarness) -> Box<dyn Store> {
 }
 
 fn commit(store: &dyn Store, batch: Batch) -> BatchOutcome {
-    store.commit(&[batch]).expect("the store writes")[0]
+    store.commit(&[batch]).expect("the store writes").remove(0)
+}
+
+/// A batch that put no message into an inbox.
+fn committed(seq: u64) -> BatchOutcome {
+    BatchOutcome::Committed { seq: CommitSeq(seq), deliveries: Vec::new() }
 }
 
 fn scan(store: &dyn Store, actor: &str) -> Scan {
@@ -470,7 +474,7 @@ fn damage(actor: &str, place: DamagePlace, reason: DamageReason) -> Damage {
 }
 
 fn claim(actor: &str, epoch: u64) -> Batch {
-    Batch { writer: path(actor), epoch: Epoch(epoch), records: Vec::new() }
+    Batch::claim(path(actor), Epoch(epoch))
 }
 
 fn batch(actor: &str, epoch: u64, seq: u64, len: usize) -> Batch {
@@ -478,7 +482,7 @@ fn batch(actor: &str, epoch: u64, seq: u64, len: usize) -> Batch {
 }
 
 fn whole(epoch: u64, seq: u64, len: usize) -> Scan {
-    Scan { epoch: Epoch(epoch), snapshot: Some(snapshot(seq, len)), damage: Vec::new() }
+    Scan { epoch: Epoch(epoch), snapshot: Some(snapshot(seq, len)), ..Scan::default() }
 }
 
 /// No two numbers give the same bytes, and no two places in them are alike.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::address::ActorPath;
+use crate::message::MessageId;
 
 /// A record that could not be vouched for, so that it was not used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +33,30 @@ pub enum DamagePlace {
         slot: u8,
         /// Position of the chunk, from 0.
         index: u32,
+    },
+    /// A message that waited.
+    Message {
+        /// Its number.
+        id: MessageId,
+    },
+    /// The count of its tries.
+    Tries {
+        /// The number of the message.
+        id: MessageId,
+    },
+    /// An entry in the journal of a message.
+    Journal {
+        /// The number under which the message was accepted first.
+        message: MessageId,
+        /// The place of the entry.
+        place: u32,
+    },
+    /// What became of a request, or when its answer may go.
+    Request,
+    /// A message that was laid aside.
+    LaidAside {
+        /// Its number.
+        id: MessageId,
     },
     /// A record under a key that this version does not write.
     Stray,
@@ -63,6 +88,13 @@ impl fmt::Display for DamagePlace {
             DamagePlace::Head => f.write_str("the head"),
             DamagePlace::SlotHeader { slot } => write!(f, "the header of slot {slot}"),
             DamagePlace::Chunk { slot, index } => write!(f, "chunk {index} of slot {slot}"),
+            DamagePlace::Message { id } => write!(f, "message {id}"),
+            DamagePlace::Tries { id } => write!(f, "the count of tries of message {id}"),
+            DamagePlace::Journal { message, place } => {
+                write!(f, "journal entry {place} of message {message}")
+            }
+            DamagePlace::Request => f.write_str("the record of a request"),
+            DamagePlace::LaidAside { id } => write!(f, "message {id}, which was laid aside,"),
             DamagePlace::Stray => f.write_str("an unexpected record"),
         }
     }

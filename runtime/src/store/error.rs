@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::CommitSeq;
+use super::{CommitSeq, Damage};
 use crate::address::ActorPath;
 use crate::sync::panic_text;
 
@@ -61,12 +61,22 @@ pub enum StoreError {
         /// Newest format that this version reads.
         known: u32,
     },
+    /// A record that a batch needs is damaged. Nothing was written; restore the store from a backup, or delete the actor's
+    /// records.
+    #[error("{damage}")]
+    Damaged {
+        /// Which record, and what is wrong with it.
+        damage: Damage,
+    },
+    /// A batch from outside of the tree holds a record that only an actor may write. Nothing was written.
+    #[error("a batch without a writer may only deliver, return and forget messages")]
+    NoWriter,
     /// A batch is larger than the store takes. Nothing was written; make the state smaller.
     #[error("the {what} of {actor} is {len} bytes long, at most {max} are allowed")]
     TooLarge {
         /// Who wrote it.
         actor: ActorPath,
-        /// What is too large: `state` or `type name`.
+        /// What is too large, such as `state` or `message`.
         what: &'static str,
         /// Its length in bytes.
         len: usize,
@@ -118,6 +128,8 @@ impl StoreError {
         !matches!(
             self,
             StoreError::TooLarge { .. }
+                | StoreError::Damaged { .. }
+                | StoreError::NoWriter
                 | StoreError::Encode { .. }
                 | StoreError::Read { .. }
                 | StoreError::Format { .. }

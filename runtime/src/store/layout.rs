@@ -6,15 +6,15 @@
 
 use std::collections::BTreeMap;
 
+use super::content::Parts;
+use super::plan::Plan;
 use super::record::{
-    ACTOR_PREFIX, Envelope, FORMAT, Kind, PAYLOAD_LEN_MAX, RecordKey, STORE_HEAD_KEY, Slot, actor_prefix,
+    ACTOR_PREFIX, ContentKey, Envelope, Kind, RecordKey, STORE_HEAD_KEY, actor_prefix, laid_aside_prefix,
 };
-use super::recovery::{ActorHead, Recovered, SlotHeader, recover};
-use super::{Batch, BatchOutcome, CommitSeq, Record, SNAPSHOT_LEN_MAX, Scan, Snapshot, StoreError};
-use crate::address::{ActorPath, Epoch};
-
-/// Longest type name of a snapshot in bytes; it shares a record with the slot's header.
-const TYPE_NAME_LEN_MAX: usize = 255;
+use super::recovery::{Recovered, recover};
+use super::stored_form::laid_aside_from_bytes;
+use super::{Batch, BatchOutcome, CommitSeq, LaidAside, Scan, StoreError};
+use crate::address::ActorPath;
 
 /// Keys with their values.
 pub(crate) type Entries = Vec<(Vec<u8>, Vec<u8>)>;
@@ -34,11 +34,10 @@ pub(crate) trait Engine {
 
 /// [`Store::commit`](super::Store::commit) on any engine.
 pub(crate) fn commit(engine: &impl Engine, group: &[Batch]) -> Result<Vec<BatchOutcome>, StoreError> {
-    group.iter().try_for_each(check_size)?;
-    let mut plan = Plan { engine, seq: position(engine)?, writes: Writes::new() };
+    let mut plan = Plan::begin(engine, position(engine)?);
     let outcomes = group.iter().map(|batch| plan.add(batch)).collect::<Result<_, _>>()?;
-    if !plan.writes.is_empty() {
-        engine.apply(plan.finish())?;
+    if let Some(writes) = plan.finish() {
+        engine.apply(writes)?;
     }
     Ok(outcomes)
 }
@@ -46,8 +45,26 @@ pub(crate) fn commit(engine: &impl Engine, group: &[Batch]) -> Result<Vec<BatchO
 /// [`Store::scan`](super::Store::scan) on any engine.
 pub(crate) fn scan(engine: &impl Engine, actor: &ActorPath) -> Result<Scan, StoreError> {
     position(engine)?;
-    let Recovered { epoch, newest, damage } = recover(actor, &engine.entries(&actor_prefix(actor))?)?;
-    Ok(Scan { epoch, snapshot: newest.map(|(_, snapshot)| snapshot), damage })
+    let Recovered { epoch, newest, inbox, journal, damage } =
+        recover(actor, &engine.entries(&actor_prefix(actor))?)?;
+    Ok(Scan { epoch, snapshot: newest.map(|(_, snapshot)| snapshot), inbox, journal, damage })
+}
+
+/// [`Store::laid_aside`](super::Store::laid_aside) on any engine.
+pub(crate) fn laid_aside(engine: &impl Engine, actor: &ActorPath) -> Result<Vec<LaidAside>, StoreError> {
+    position(engine)?;
+    let entries = engine.entries(&laid_aside_prefix(actor))?;
+    let prefix_len = actor_prefix(actor).len();
+    let mut found: BTreeMap<_, Parts<'_>> = BTreeMap::new();
+    for (key, value) in &entries {
+        if let Some(RecordKey::Content(ContentKey::LaidAside(id), part)) =
+            RecordKey::decode(&key[prefix_len..])
+        {
+            found.entry(id).or_default().0.insert(part, (key, value));
+        }
+    }
+    let whole = |(id, parts): (_, Parts<'_>)| laid_aside_from_bytes(id, &parts.join(Kind::LaidAside).ok()?);
+    Ok(found.into_iter().filter_map(whole).collect())
 }
 
 /// [`Store::actors`](super::Store::actors) on any engine.
@@ -90,116 +107,4 @@ pub(crate) fn position(engine: &impl Engine) -> Result<CommitSeq, StoreError> {
 fn actor_of(key: &[u8]) -> Option<ActorPath> {
     let path = key.strip_prefix(&[ACTOR_PREFIX])?.split(|byte| *byte == 0x00).next()?;
     ActorPath::parse(std::str::from_utf8(path).ok()?).ok()
-}
-
-fn check_size(batch: &Batch) -> Result<(), StoreError> {
-    let too_large =
-        |what, len, max| Err(StoreError::TooLarge { actor: batch.writer.clone(), what, len, max });
-    for Record::Snapshot(snapshot) in &batch.records {
-        match (snapshot.type_name.len(), snapshot.state.len()) {
-            (len, _) if len > TYPE_NAME_LEN_MAX => return too_large("type name", len, TYPE_NAME_LEN_MAX),
-            (_, len) if len > SNAPSHOT_LEN_MAX => return too_large("state", len, SNAPSHOT_LEN_MAX),
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// The writes of a group, seen by its later batches as if they had happened.
-struct Plan<'a, E> {
-    engine: &'a E,
-    seq: CommitSeq,
-    writes: Writes,
-}
-
-impl<E: Engine> Plan<'_, E> {
-    fn add(&mut self, batch: &Batch) -> Result<BatchOutcome, StoreError> {
-        let actor = &batch.writer;
-        let mut head = self.actor_head(batch)?;
-        if batch.epoch < head.epoch {
-            return Ok(BatchOutcome::Stale { stored: head.epoch });
-        }
-        head.epoch = batch.epoch;
-        for Record::Snapshot(snapshot) in &batch.records {
-            debug_assert!(snapshot.seq > head.seq, "the snapshots of an actor are numbered upwards");
-            let slot = head.active.map_or(Slot::Zero, Slot::other);
-            self.put_snapshot(actor, slot, batch.epoch, snapshot)?;
-            head.active = Some(slot);
-            head.seq = snapshot.seq;
-        }
-        self.put_head(actor, head);
-        self.seq.0 += 1;
-        Ok(BatchOutcome::Committed(self.seq))
-    }
-
-    /// The head of the writer. A claim, or a head that is missing or damaged, gets one that says what a scan finds:
-    /// then the next snapshot overwrites the damaged slot and not the one that was fallen back to.
-    fn actor_head(&self, batch: &Batch) -> Result<ActorHead, StoreError> {
-        let key = RecordKey::ActorHead.encode(&batch.writer);
-        let stored = match self.get(&key)? {
-            Some(value) => ActorHead::open(&key, &value).ok(),
-            None => None,
-        };
-        match stored {
-            Some(head) if !batch.records.is_empty() => Ok(head),
-            _ => {
-                let entries: Entries = self.entries(&actor_prefix(&batch.writer))?.into_iter().collect();
-                Ok(recover(&batch.writer, &entries)?.head())
-            }
-        }
-    }
-
-    fn put_head(&mut self, actor: &ActorPath, head: ActorHead) {
-        let key = RecordKey::ActorHead.encode(actor);
-        let value = head.seal(&key);
-        self.writes.insert(key, Some(value));
-    }
-
-    fn put_snapshot(
-        &mut self,
-        actor: &ActorPath,
-        slot: Slot,
-        epoch: Epoch,
-        snapshot: &Snapshot,
-    ) -> Result<(), StoreError> {
-        let header_key = RecordKey::SlotHeader(slot).encode(actor);
-        // First out with all that the slot holds, header and chunks: a longer snapshot must leave nothing behind.
-        for key in self.entries(&header_key)?.into_keys() {
-            self.writes.insert(key, None);
-        }
-        let header = SlotHeader::of(snapshot, epoch);
-        let value = header.seal(&header_key);
-        self.writes.insert(header_key, Some(value));
-        for (index, payload) in (0..).zip(snapshot.state.chunks(PAYLOAD_LEN_MAX)) {
-            let key = RecordKey::Chunk(slot, index).encode(actor);
-            let value = Envelope { kind: Kind::Chunk, seq: snapshot.seq, epoch, payload }.seal(&key);
-            self.writes.insert(key, Some(value));
-        }
-        Ok(())
-    }
-
-    fn finish(mut self) -> Writes {
-        let head = Envelope { kind: Kind::StoreHead, seq: self.seq.0, epoch: Epoch(0), payload: &[FORMAT] };
-        self.writes.insert(STORE_HEAD_KEY.to_vec(), Some(head.seal(STORE_HEAD_KEY)));
-        self.writes
-    }
-
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        match self.writes.get(key) {
-            Some(planned) => Ok(planned.clone()),
-            None => self.engine.get(key),
-        }
-    }
-
-    fn entries(&self, prefix: &[u8]) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, StoreError> {
-        let mut entries: BTreeMap<_, _> = self.engine.entries(prefix)?.into_iter().collect();
-        let planned = self.writes.range(prefix.to_vec()..).take_while(|(key, _)| key.starts_with(prefix));
-        for (key, value) in planned {
-            match value {
-                Some(value) => entries.insert(key.clone(), value.clone()),
-                None => entries.remove(key),
-            };
-        }
-        Ok(entries)
-    }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::layout::{self, Engine, Entries, Writes};
-use super::{Batch, BatchOutcome, Ownership, Scan, SoleOwner, Store, StoreError, StorePromise};
+use super::{Batch, BatchOutcome, LaidAside, Ownership, Scan, SoleOwner, Store, StoreError, StorePromise};
 use crate::address::ActorPath;
 
 /// A store that lives in memory and is gone with its last clone.
@@ -53,6 +53,10 @@ impl Store for MemoryStore {
 
     fn scan(&self, actor: &ActorPath) -> Result<Scan, StoreError> {
         layout::scan(self, actor)
+    }
+
+    fn laid_aside(&self, actor: &ActorPath) -> Result<Vec<LaidAside>, StoreError> {
+        layout::laid_aside(self, actor)
     }
 
     fn actors(&self) -> Result<Vec<ActorPath>, StoreError> {

@@ -1,10 +1,18 @@
 //! One stored record: its key, its envelope, and the proof that both belong together.
 //!
 //! ```text
-//! key    00                                   head of the store
-//!        10 <path> 00 00                      head of an actor
-//!        10 <path> 00 01 <slot>               header of a snapshot slot
-//!        10 <path> 00 01 <slot> <index u32>   one chunk of the state in that slot
+//! key    00                                      head of the store
+//!        10 <path> 00 00                         head of an actor
+//!        10 <path> 00 01 <slot>                  header of a snapshot slot
+//!        10 <path> 00 01 <slot> <index u32>      one chunk of the state in that slot
+//!        10 <path> 00 02 <message u64>           a message that waits (*)
+//!        10 <path> 00 03 <message u64>           how often it was tried
+//!        10 <path> 00 04 <message u64> <u32>     one entry of its journal (*)
+//!        10 <path> 00 05 <length u8> <request>   what became of a request (*)
+//!        10 <path> 00 06 <ms u64> <request>      when the answer to a request may go
+//!        10 <path> 00 07 <message u64>           a message that was laid aside (*)
+//!
+//! (*)    what does not fit goes on under the same key and <index u32>, from 1: see `content`
 //!
 //! value  "Gr" | format u8 | kind u8 | payload length u32 | seq u64 | epoch u64 | payload | CRC32 u32
 //! ```
@@ -13,8 +21,9 @@
 //! of `a/b`. The checksum covers the key too: a record in the wrong place is refused like one with a flipped bit.
 //! Magic, format and the checksum keep their places in every future format.
 
-use super::StoreError;
+use super::{DamageReason, StoreError};
 use crate::address::{ActorPath, Epoch};
+use crate::message::MessageId;
 
 /// The format this version writes, and the newest it reads.
 pub(crate) const FORMAT: u8 = 1;
@@ -61,22 +70,111 @@ impl Slot {
 }
 
 /// What a record under an actor's prefix is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum RecordKey {
     ActorHead,
     SlotHeader(Slot),
     Chunk(Slot, u32),
+    Tries(MessageId),
+    AnswerEnd {
+        until_ms: u64,
+        request: String,
+    },
+    /// Part `.1` of something long; 0 is the first.
+    Content(ContentKey, u32),
+}
+
+/// What may be too long for one record.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum ContentKey {
+    Message(MessageId),
+    Journal(MessageId, u32),
+    Request(String),
+    LaidAside(MessageId),
+}
+
+impl ContentKey {
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            ContentKey::Message(_) => Kind::Message,
+            ContentKey::Journal(..) => Kind::Journal,
+            ContentKey::Request(_) => Kind::Request,
+            ContentKey::LaidAside(_) => Kind::LaidAside,
+        }
+    }
+
+    fn write(&self, key: &mut Vec<u8>) {
+        match self {
+            ContentKey::Message(id) => tagged(key, MESSAGE, id.0),
+            ContentKey::Journal(message, place) => {
+                tagged(key, JOURNAL, message.0);
+                key.extend(place.to_be_bytes());
+            }
+            ContentKey::Request(request) => {
+                key.extend([REQUEST, request.len() as u8]);
+                key.extend(request.as_bytes());
+            }
+            ContentKey::LaidAside(id) => tagged(key, LAID_ASIDE, id.0),
+        }
+    }
+
+    /// Reads the key and what stands behind it.
+    fn read(rest: &[u8]) -> Option<(Self, &[u8])> {
+        let (tag, mut rest) = rest.split_first()?;
+        let key = match *tag {
+            MESSAGE => ContentKey::Message(message(&mut rest)?),
+            JOURNAL => ContentKey::Journal(message(&mut rest)?, u32::from_be_bytes(*take(&mut rest)?)),
+            REQUEST => {
+                let (len, behind) = rest.split_first()?;
+                let (request, behind) = behind.split_at_checked((*len).into())?;
+                rest = behind;
+                ContentKey::Request(std::str::from_utf8(request).ok()?.to_owned())
+            }
+            LAID_ASIDE => ContentKey::LaidAside(message(&mut rest)?),
+            _ => return None,
+        };
+        Some((key, rest))
+    }
+}
+
+const HEAD: u8 = 0x00;
+const SLOT: u8 = 0x01;
+const MESSAGE: u8 = 0x02;
+const TRIES: u8 = 0x03;
+const JOURNAL: u8 = 0x04;
+const REQUEST: u8 = 0x05;
+const ANSWER_END: u8 = 0x06;
+const LAID_ASIDE: u8 = 0x07;
+
+fn tagged(key: &mut Vec<u8>, tag: u8, number: u64) {
+    key.push(tag);
+    key.extend(number.to_be_bytes());
+}
+
+fn message(rest: &mut &[u8]) -> Option<MessageId> {
+    Some(MessageId(u64::from_be_bytes(*take(rest)?)))
 }
 
 impl RecordKey {
-    pub(crate) fn encode(self, actor: &ActorPath) -> Vec<u8> {
+    pub(crate) fn encode(&self, actor: &ActorPath) -> Vec<u8> {
         let mut key = actor_prefix(actor);
         match self {
-            RecordKey::ActorHead => key.push(0x00),
-            RecordKey::SlotHeader(slot) => key.extend([0x01, slot.number()]),
+            RecordKey::ActorHead => key.push(HEAD),
+            RecordKey::SlotHeader(slot) => key.extend([SLOT, slot.number()]),
             RecordKey::Chunk(slot, index) => {
-                key.extend([0x01, slot.number()]);
+                key.extend([SLOT, slot.number()]);
                 key.extend(index.to_be_bytes());
+            }
+            RecordKey::Tries(id) => tagged(&mut key, TRIES, id.0),
+            RecordKey::AnswerEnd { until_ms, request } => {
+                tagged(&mut key, ANSWER_END, *until_ms);
+                key.extend(request.as_bytes());
+            }
+            RecordKey::Content(content, part) => {
+                content.write(&mut key);
+                if *part > 0 {
+                    key.extend(part.to_be_bytes());
+                }
             }
         }
         key
@@ -85,14 +183,53 @@ impl RecordKey {
     /// Reads the part of a key behind the actor's prefix; `None` for a key that this version does not write.
     pub(crate) fn decode(rest: &[u8]) -> Option<Self> {
         match *rest {
-            [0x00] => Some(RecordKey::ActorHead),
-            [0x01, slot] => Some(RecordKey::SlotHeader(Slot::from_number(slot)?)),
-            [0x01, slot, a, b, c, d] => {
+            [HEAD] => Some(RecordKey::ActorHead),
+            [SLOT, slot] => Some(RecordKey::SlotHeader(Slot::from_number(slot)?)),
+            [SLOT, slot, a, b, c, d] => {
                 Some(RecordKey::Chunk(Slot::from_number(slot)?, u32::from_be_bytes([a, b, c, d])))
             }
-            _ => None,
+            [TRIES, ref rest @ ..] => {
+                let mut rest = rest;
+                let id = message(&mut rest)?;
+                rest.is_empty().then_some(RecordKey::Tries(id))
+            }
+            [ANSWER_END, ref rest @ ..] => {
+                let mut rest = rest;
+                let until_ms = u64::from_be_bytes(*take(&mut rest)?);
+                let request = std::str::from_utf8(rest).ok()?.to_owned();
+                Some(RecordKey::AnswerEnd { until_ms, request })
+            }
+            _ => match ContentKey::read(rest)? {
+                (content, []) => Some(RecordKey::Content(content, 0)),
+                (content, &[a, b, c, d]) => {
+                    let part = u32::from_be_bytes([a, b, c, d]);
+                    (part > 0).then_some(RecordKey::Content(content, part))
+                }
+                _ => None,
+            },
         }
     }
+}
+
+/// What the keys of the whole journal of a message start with.
+pub(crate) fn journal_prefix(actor: &ActorPath, of: MessageId) -> Vec<u8> {
+    let mut key = actor_prefix(actor);
+    tagged(&mut key, JOURNAL, of.0);
+    key
+}
+
+/// What the keys of everything that was laid aside of `actor` start with.
+pub(crate) fn laid_aside_prefix(actor: &ActorPath) -> Vec<u8> {
+    let mut key = actor_prefix(actor);
+    key.push(LAID_ASIDE);
+    key
+}
+
+/// What the keys of the ends of all answers of `actor` start with; they are sorted by time.
+pub(crate) fn answer_ends_prefix(actor: &ActorPath) -> Vec<u8> {
+    let mut key = actor_prefix(actor);
+    key.push(ANSWER_END);
+    key
 }
 
 /// What the keys of all records of `actor` start with.
@@ -120,6 +257,14 @@ pub(crate) enum Kind {
     ActorHead = 1,
     SlotHeader = 2,
     Chunk = 3,
+    /// A further part of something long.
+    Part = 4,
+    Message = 5,
+    Tries = 6,
+    Journal = 7,
+    Request = 8,
+    AnswerEnd = 9,
+    LaidAside = 10,
 }
 
 /// Why a value is no record.
@@ -134,6 +279,14 @@ pub(crate) enum Refused {
 }
 
 impl Refused {
+    /// The reason, of damage to one record. (A newer format is none.)
+    pub(crate) fn reason(self) -> DamageReason {
+        match self {
+            Refused::Checksum => DamageReason::Checksum,
+            Refused::Malformed | Refused::Format(_) => DamageReason::Malformed,
+        }
+    }
+
     /// A newer format is an error of the whole store, anything else is damage of one record.
     pub(crate) fn newer_format(self) -> Option<StoreError> {
         match self {
@@ -250,13 +403,27 @@ mod tests {
     fn keys_are_read_as_they_were_written() {
         let actor = ActorPath::parse("a/b").unwrap();
         let slots = Slot::BOTH.into_iter();
-        let keys = slots.flat_map(|slot| [RecordKey::SlotHeader(slot), RecordKey::Chunk(slot, 70_000)]);
-        for key in keys.chain([RecordKey::ActorHead]) {
+        let slots = slots.flat_map(|slot| [RecordKey::SlotHeader(slot), RecordKey::Chunk(slot, 70_000)]);
+        let id = MessageId(70_000);
+        let contents = [
+            ContentKey::Message(id),
+            ContentKey::Journal(id, 3),
+            ContentKey::Request("order-17".into()),
+            ContentKey::Request(String::new()),
+            ContentKey::LaidAside(id),
+        ];
+        let contents = contents.into_iter().flat_map(|content| {
+            [RecordKey::Content(content.clone(), 0), RecordKey::Content(content, 70_000)]
+        });
+        let end = RecordKey::AnswerEnd { until_ms: 5, request: "order-17".into() };
+        let others = [RecordKey::ActorHead, RecordKey::Tries(id), end];
+        for key in slots.chain(contents).chain(others) {
             let encoded = key.encode(&actor);
             let rest = encoded.strip_prefix(actor_prefix(&actor).as_slice()).unwrap();
             assert_eq!(RecordKey::decode(rest), Some(key));
         }
         assert_eq!(RecordKey::decode(&[0x01, 2]), None);
         assert_eq!(RecordKey::decode(&[0x09]), None);
+        assert_eq!(RecordKey::decode(&[REQUEST, 5, b'a']), None);
     }
 }

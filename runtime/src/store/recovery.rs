@@ -1,14 +1,21 @@
-//! Recovery: from the records of one actor to the newest snapshot that can be vouched for. Pure.
+//! Recovery: from the records of one actor to the newest snapshot that can be vouched for, and to the messages that
+//! wait. Pure.
 //!
 //! The slot that the head names, if it is whole and carries the head's sequence number; else the newest whole slot;
 //! else none. Both slots are always checked, and whatever is refused is reported, also where it did no harm: damage in
-//! the spare slot is better known before it is needed.
+//! the spare slot is better known before it is needed. A damaged message, or journal entry, is left out and reported.
 
 use std::collections::BTreeMap;
 
+use super::content::Parts;
 use super::layout::Entries;
-use super::record::{Envelope, Kind, PAYLOAD_LEN_MAX, RecordKey, Refused, Slot, actor_prefix, take};
-use super::{Damage, DamagePlace, DamageReason, SNAPSHOT_LEN_MAX, Snapshot, StoreError};
+use super::record::{
+    ContentKey, Envelope, Kind, PAYLOAD_LEN_MAX, RecordKey, Refused, Slot, actor_prefix, take,
+};
+use super::stored_form::message_from_bytes;
+use super::{
+    Damage, DamagePlace, DamageReason, JournalEntry, SNAPSHOT_LEN_MAX, Snapshot, StoreError, StoredMessage,
+};
 use crate::address::{ActorPath, Epoch};
 
 /// What the records of one actor amount to.
@@ -17,6 +24,8 @@ pub(crate) struct Recovered {
     /// Highest epoch in any record that could be read.
     pub(crate) epoch: Epoch,
     pub(crate) newest: Option<(Slot, Snapshot)>,
+    pub(crate) inbox: Vec<StoredMessage>,
+    pub(crate) journal: Vec<JournalEntry>,
     pub(crate) damage: Vec<Damage>,
 }
 
@@ -36,6 +45,8 @@ impl Recovered {
 pub(crate) fn recover(actor: &ActorPath, entries: &Entries) -> Result<Recovered, StoreError> {
     let mut reader = Reader { actor, epoch: Epoch(0), damage: Vec::new() };
     let (mut head, mut slots) = (None, [SlotRecords::default(), SlotRecords::default()]);
+    let mut contents: BTreeMap<ContentKey, Parts<'_>> = BTreeMap::new();
+    let mut tries = BTreeMap::new();
     let prefix_len = actor_prefix(actor).len();
     for (key, value) in entries {
         let entry = (key.as_slice(), value.as_slice());
@@ -44,6 +55,16 @@ pub(crate) fn recover(actor: &ActorPath, entries: &Entries) -> Result<Recovered,
             Some(RecordKey::SlotHeader(slot)) => slots[slot as usize].header = Some(entry),
             Some(RecordKey::Chunk(slot, index)) => {
                 slots[slot as usize].chunks.insert(index, entry);
+            }
+            Some(RecordKey::Tries(id)) => {
+                let read = reader.vouched(DamagePlace::Tries { id }, open_tries(key, value))?;
+                tries.extend(read.map(|count| (id, count)));
+            }
+            Some(RecordKey::AnswerEnd { .. }) => {
+                reader.vouched(DamagePlace::Request, Envelope::open(key, value, Kind::AnswerEnd))?;
+            }
+            Some(RecordKey::Content(content, part)) => {
+                contents.entry(content).or_default().0.insert(part, entry);
             }
             None => reader.refuse(DamagePlace::Stray, DamageReason::Malformed),
         }
@@ -64,7 +85,22 @@ pub(crate) fn recover(actor: &ActorPath, entries: &Entries) -> Result<Recovered,
     if let Some(head) = head {
         reader.compare(head, newest.as_ref().map(|(slot, snapshot)| (*slot, snapshot.seq)));
     }
-    Ok(Recovered { epoch: reader.epoch, newest, damage: reader.damage })
+    let (mut inbox, mut journal) = (Vec::new(), Vec::new());
+    for (key, parts) in contents {
+        let Some(content) = reader.content(&key, &parts)? else { continue };
+        match key {
+            ContentKey::Message(id) => match message_from_bytes(id, &content) {
+                Some(message) => {
+                    let tries = tries.get(&id).copied().unwrap_or(0);
+                    inbox.push(StoredMessage { tries, ..message });
+                }
+                None => reader.refuse(DamagePlace::Message { id }, DamageReason::Malformed),
+            },
+            ContentKey::Journal(message, place) => journal.push(JournalEntry { message, place, content }),
+            ContentKey::Request(_) | ContentKey::LaidAside(_) => {} // looked up when they are needed
+        }
+    }
+    Ok(Recovered { epoch: reader.epoch, newest, inbox, journal, damage: reader.damage })
 }
 
 /// A key with its value.
@@ -145,6 +181,19 @@ impl Reader<'_> {
         Ok(belongs.map(|chunk| chunk.payload))
     }
 
+    fn content(&mut self, key: &ContentKey, parts: &Parts<'_>) -> Result<Option<Vec<u8>>, StoreError> {
+        match parts.join(key.kind()) {
+            Ok(content) => Ok(Some(content)),
+            Err(broken) => match broken.into_error(self.actor, key) {
+                StoreError::Damaged { damage } => {
+                    self.damage.push(damage);
+                    Ok(None)
+                }
+                newer_format => Err(newer_format),
+            },
+        }
+    }
+
     /// Whether head and slots tell one story. They are written together, so a difference is a lost write.
     fn compare(&mut self, head: ActorHead, newest: Option<(Slot, u64)>) {
         let told = head.active.map(|slot| (slot, head.seq));
@@ -163,19 +212,30 @@ impl Reader<'_> {
     }
 
     fn vouched<T>(&mut self, place: DamagePlace, read: Result<T, Refused>) -> Result<Option<T>, StoreError> {
-        let reason = match read {
-            Ok(record) => return Ok(Some(record)),
-            Err(refused @ Refused::Format(_)) => return refused.newer_format().map_or(Ok(None), Err),
-            Err(Refused::Checksum) => DamageReason::Checksum,
-            Err(Refused::Malformed) => DamageReason::Malformed,
-        };
-        self.refuse(place, reason);
-        Ok(None)
+        match read {
+            Ok(record) => Ok(Some(record)),
+            Err(refused) => {
+                if let Some(newer_format) = refused.newer_format() {
+                    return Err(newer_format);
+                }
+                self.refuse(place, refused.reason());
+                Ok(None)
+            }
+        }
     }
 
     fn refuse(&mut self, place: DamagePlace, reason: DamageReason) {
         self.damage.push(Damage { actor: self.actor.clone(), place, reason });
     }
+}
+
+pub(crate) fn seal_tries(tries: u32, key: &[u8]) -> Vec<u8> {
+    Envelope { kind: Kind::Tries, seq: 0, epoch: Epoch(0), payload: &tries.to_be_bytes() }.seal(key)
+}
+
+fn open_tries(key: &[u8], value: &[u8]) -> Result<u32, Refused> {
+    let mut rest = Envelope::open(key, value, Kind::Tries)?.payload;
+    take(&mut rest).map(|tries| u32::from_be_bytes(*tries)).ok_or(Refused::Malformed)
 }
 
 /// The head of an actor.

@@ -14,7 +14,9 @@ use super::commit_marker::CommitMarker;
 use super::error::catching;
 use super::layout::{self, Engine, Entries, Writes};
 use super::store_folder::StoreFolder;
-use super::{Batch, BatchOutcome, Cause, Ownership, Scan, SoleOwner, Store, StoreError, StorePromise};
+use super::{
+    Batch, BatchOutcome, Cause, LaidAside, Ownership, Scan, SoleOwner, Store, StoreError, StorePromise,
+};
 use crate::address::ActorPath;
 use crate::sync::panic_text;
 
@@ -135,7 +137,7 @@ impl Store for SledStore {
         self.run(|engine, marker| {
             let outcomes = layout::commit(engine, group)?;
             let newest = outcomes.iter().rev().find_map(|outcome| match outcome {
-                BatchOutcome::Committed(seq) => Some(*seq),
+                BatchOutcome::Committed { seq, .. } => Some(*seq),
                 BatchOutcome::Stale { .. } => None,
             });
             // After the flush and before the answer: the marker never names what may still be lost.
@@ -146,6 +148,10 @@ impl Store for SledStore {
 
     fn scan(&self, actor: &ActorPath) -> Result<Scan, StoreError> {
         self.run(|engine, _| layout::scan(engine, actor))
+    }
+
+    fn laid_aside(&self, actor: &ActorPath) -> Result<Vec<LaidAside>, StoreError> {
+        self.run(|engine, _| layout::laid_aside(engine, actor))
     }
 
     fn actors(&self) -> Result<Vec<ActorPath>, StoreError> {

@@ -13,7 +13,9 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::catching;
-use super::{Batch, BatchOutcome, CommitSeq, Damage, Ownership, Snapshot, Store, StoreError};
+use super::{
+    Batch, BatchOutcome, CommitSeq, Delivered, LaidAside, Ownership, Scan, Store, StoreError, Writer,
+};
 use crate::address::{ActorPath, Epoch};
 
 /// Requests that may wait; whoever comes then waits for a place.
@@ -59,15 +61,23 @@ pub(crate) struct StoreHandle {
     shared: Arc<Shared>,
 }
 
-/// An actor's new life: the epoch it writes with and the state it starts from.
+/// An actor's new life: the epoch it writes with, and what is kept of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Claim {
     /// The new epoch, higher than every one before; it is stored.
     pub epoch: Epoch,
-    /// Newest snapshot that can be vouched for.
-    pub snapshot: Option<Snapshot>,
-    /// What had to be refused on the way. Not empty: the snapshot may be older than the newest committed.
-    pub damage: Vec<Damage>,
+    /// What was kept before. With damage, its snapshot may be older than the newest committed.
+    pub scan: Scan,
+    /// Everything committed up to here is in the scan, and nothing later.
+    pub seq: CommitSeq,
+}
+
+/// A batch that was kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Committed {
+    pub seq: CommitSeq,
+    /// What became of each message that it delivers or returns, in their order.
+    pub deliveries: Vec<Delivered>,
 }
 
 /// Why a commit or a claim did not happen.
@@ -105,7 +115,7 @@ pub struct WriterStats {
 }
 
 impl StoreHandle {
-    /// Commits `batch` and returns its place in the store's history once it is durable.
+    /// Commits `batch`, and says what became of it once it is durable.
     ///
     /// Waits for a place in the queue, then for the flush.
     ///
@@ -117,8 +127,38 @@ impl StoreHandle {
     ///
     /// Dropped while it waits for a place, nothing is queued. Dropped later, the batch is committed all the same and
     /// the answer is lost. The other batches of the group are not harmed.
-    pub(crate) async fn commit(&self, batch: Batch) -> Result<CommitSeq, CommitError> {
+    pub(crate) async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
         self.request(|answer| Request::Commit { batch, answer }).await
+    }
+
+    /// A place in the queue, for a batch whose outcome others must see before anything that is committed later.
+    ///
+    /// # Errors
+    ///
+    /// As [`commit`](StoreHandle::commit).
+    pub(crate) async fn place(&self) -> Result<QueuePlace, CommitError> {
+        if let Some(failure) = self.failure() {
+            return Err(failure.into());
+        }
+        let place = self.queue.clone().reserve_owned().await;
+        place.map(QueuePlace).map_err(|_| self.unavailable())
+    }
+
+    /// As [`place`](StoreHandle::place), without waiting. `None`: the queue is full.
+    ///
+    /// # Errors
+    ///
+    /// As [`commit`](StoreHandle::commit).
+    pub(crate) fn try_place(&self) -> Result<Option<QueuePlace>, CommitError> {
+        use tokio::sync::mpsc::error::TrySendError;
+        if let Some(failure) = self.failure() {
+            return Err(failure.into());
+        }
+        match self.queue.clone().try_reserve_owned() {
+            Ok(place) => Ok(Some(QueuePlace(place))),
+            Err(TrySendError::Full(_)) => Ok(None),
+            Err(TrySendError::Closed(_)) => Err(self.unavailable()),
+        }
     }
 
     /// Starts a new life of `actor`: stores an epoch higher than the stored one and `at_least`, and returns it with the
@@ -154,13 +194,23 @@ impl StoreHandle {
         }
     }
 
-    async fn request<T>(&self, make: impl FnOnce(Answer<T>) -> Request) -> Result<T, CommitError> {
-        if let Some(failure) = self.failure() {
-            return Err(failure.into());
-        }
+    /// What was laid aside of `actor`. In the order of the queue, as everything.
+    ///
+    /// # Errors
+    ///
+    /// [`CommitError`] when the store cannot read.
+    pub(crate) async fn laid_aside(&self, actor: ActorPath) -> Result<Vec<LaidAside>, CommitError> {
+        self.request(|answer| Request::LaidAside { actor, answer }).await
+    }
+
+    async fn request<T: Send + 'static>(
+        &self,
+        make: impl FnOnce(Answer<T>) -> Request,
+    ) -> Result<T, CommitError> {
+        let place = self.place().await?;
         let (answer, answered) = oneshot::channel();
-        let queued = self.queue.send(make(answer)).await;
-        queued.map_err(|_| self.unavailable())?;
+        // A waiter that is gone does not want its answer.
+        place.0.send(make(Answer::new(move |result| drop(answer.send(result)))));
         answered.await.unwrap_or_else(|_| Err(self.unavailable()))
     }
 
@@ -169,19 +219,59 @@ impl StoreHandle {
     }
 }
 
-type Answer<T> = oneshot::Sender<Result<T, CommitError>>;
+/// A place in the queue.
+pub(crate) struct QueuePlace(mpsc::OwnedPermit<Request>);
 
-#[derive(Debug)]
+impl QueuePlace {
+    /// Queues `batch`. `then` is called with its outcome, in the order in which batches are committed and before the
+    /// writer goes on: it must be quick. It runs on a thread that may block, or where the writer was dropped.
+    pub(crate) fn commit(
+        self,
+        batch: Batch,
+        then: impl FnOnce(Result<Committed, CommitError>) + Send + 'static,
+    ) {
+        self.0.send(Request::Commit { batch, answer: Answer::new(then) });
+    }
+}
+
+type Then<T> = Box<dyn FnOnce(Result<T, CommitError>) + Send>;
+
+/// Who waits for an outcome. It hears of one in any case.
+struct Answer<T>(Option<Then<T>>);
+
+impl<T> Answer<T> {
+    fn new(then: impl FnOnce(Result<T, CommitError>) + Send + 'static) -> Self {
+        Answer(Some(Box::new(then)))
+    }
+
+    fn give(mut self, result: Result<T, CommitError>) {
+        self.call(result);
+    }
+
+    fn call(&mut self, result: Result<T, CommitError>) {
+        if let Some(then) = self.0.take() {
+            then(result);
+        }
+    }
+}
+
+impl<T> Drop for Answer<T> {
+    fn drop(&mut self) {
+        self.call(Err(CommitError::Unavailable));
+    }
+}
+
 enum Request {
-    Commit { batch: Batch, answer: Answer<CommitSeq> },
+    Commit { batch: Batch, answer: Answer<Committed> },
     Claim { actor: ActorPath, at_least: Epoch, answer: Answer<Claim> },
+    LaidAside { actor: ActorPath, answer: Answer<Vec<LaidAside>> },
 }
 
 impl Request {
     fn len_bytes(&self) -> usize {
         match self {
             Request::Commit { batch, .. } => batch.len_bytes(),
-            Request::Claim { .. } => 0,
+            Request::Claim { .. } | Request::LaidAside { .. } => 0,
         }
     }
 }
@@ -206,7 +296,7 @@ impl Shared {
 
     fn count(&self, outcomes: &[BatchOutcome]) {
         let committed =
-            outcomes.iter().filter(|outcome| matches!(outcome, BatchOutcome::Committed(_))).count();
+            outcomes.iter().filter(|outcome| matches!(outcome, BatchOutcome::Committed { .. })).count();
         self.commits.fetch_add(committed as u64, Relaxed);
         self.groups.fetch_add(1, Relaxed);
         self.largest_group.fetch_max(outcomes.len() as u64, Relaxed);
@@ -239,6 +329,7 @@ fn carry_out(store: &dyn Store, shared: &Shared, requests: Vec<Request>) {
         match request {
             Request::Commit { batch, answer } => group.add(batch, Waiter::Commit(answer)),
             Request::Claim { actor, at_least, answer } => group.claim(actor, at_least, answer),
+            Request::LaidAside { actor, answer } => group.laid_aside(&actor, answer),
         }
     }
     group.flush();
@@ -256,8 +347,8 @@ struct Group<'a> {
 }
 
 enum Waiter {
-    Commit(Answer<CommitSeq>),
-    Claim(Answer<Claim>, Claim),
+    Commit(Answer<Committed>),
+    Claim(Answer<Claim>, Epoch, Scan),
 }
 
 impl Group<'_> {
@@ -267,42 +358,54 @@ impl Group<'_> {
     }
 
     fn claim(&mut self, actor: ActorPath, at_least: Epoch, answer: Answer<Claim>) {
-        // The scan must see what the same actor has queued before.
-        if self.loaded_bytes > GROUP_BYTES_MAX || self.batches.iter().any(|batch| batch.writer == actor) {
-            self.flush();
-        }
-        let scanned = match self.shared.failure.get() {
-            Some(failure) => Err(failure.clone()),
-            None => catching(|| self.store.scan(&actor)),
-        };
-        match scanned {
+        match self.read(&actor, |store| store.scan(&actor)) {
             Ok(scan) => {
                 let epoch = scan.epoch.max(at_least).next();
                 self.loaded_bytes += scan.snapshot.as_ref().map_or(0, |snapshot| snapshot.state.len());
-                let claim = Claim { epoch, snapshot: scan.snapshot, damage: scan.damage };
-                self.add(Batch { writer: actor, epoch, records: Vec::new() }, Waiter::Claim(answer, claim));
+                self.loaded_bytes += scan.inbox.iter().map(|message| message.body.len()).sum::<usize>();
+                self.add(Batch::claim(actor, epoch), Waiter::Claim(answer, epoch, scan));
             }
-            Err(error) => {
-                self.shared.fail(&error);
-                answer_with(answer, Err(error.into()));
-            }
+            Err(error) => answer.give(Err(error.into())),
         }
+    }
+
+    fn laid_aside(&mut self, actor: &ActorPath, answer: Answer<Vec<LaidAside>>) {
+        answer.give(self.read(actor, |store| store.laid_aside(actor)).map_err(CommitError::Store));
+    }
+
+    /// Reads what is kept of `actor`, with all that was queued before.
+    fn read<T>(
+        &mut self,
+        actor: &ActorPath,
+        read: impl FnOnce(&dyn Store) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        if self.loaded_bytes > GROUP_BYTES_MAX || self.batches.iter().any(|batch| batch.touches(actor)) {
+            self.flush();
+        }
+        let found = match self.shared.failure.get() {
+            Some(failure) => Err(failure.clone()),
+            None => catching(|| read(self.store)),
+        };
+        found.inspect_err(|error| self.shared.fail(error))
     }
 
     fn flush(&mut self) {
         let batches = std::mem::take(&mut self.batches);
         let results = self.commit(&batches);
-        for ((batch, waiter), result) in batches.iter().zip(self.waiters.drain(..)).zip(results) {
-            let committed = match result {
-                Ok(BatchOutcome::Committed(seq)) => Ok(seq),
-                Ok(BatchOutcome::Stale { stored }) => {
-                    Err(CommitError::Stale { actor: batch.writer.clone(), epoch: batch.epoch, stored })
+        for ((batch, waiter), result) in batches.into_iter().zip(self.waiters.drain(..)).zip(results) {
+            let committed = match (result, batch.writer) {
+                (Ok(BatchOutcome::Committed { seq, deliveries }), _) => Ok(Committed { seq, deliveries }),
+                (Ok(BatchOutcome::Stale { stored }), Some(Writer { actor, epoch })) => {
+                    Err(CommitError::Stale { actor, epoch, stored })
                 }
-                Err(error) => Err(CommitError::Store(error)),
+                (Ok(BatchOutcome::Stale { .. }), None) => unreachable!("without a writer nothing is stale"),
+                (Err(error), _) => Err(CommitError::Store(error)),
             };
             match waiter {
-                Waiter::Commit(answer) => answer_with(answer, committed),
-                Waiter::Claim(answer, claim) => answer_with(answer, committed.map(|_| claim)),
+                Waiter::Commit(answer) => answer.give(committed),
+                Waiter::Claim(answer, epoch, scan) => {
+                    answer.give(committed.map(|Committed { seq, .. }| Claim { epoch, scan, seq }));
+                }
             }
         }
         self.loaded_bytes = 0;
@@ -331,9 +434,4 @@ impl Group<'_> {
             }
         }
     }
-}
-
-/// A waiter that is gone does not want its answer.
-fn answer_with<T>(answer: Answer<T>, result: Result<T, CommitError>) {
-    drop(answer.send(result));
 }

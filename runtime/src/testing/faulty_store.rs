@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use crate::address::ActorPath;
-use crate::store::{Batch, BatchOutcome, Ownership, Scan, Store, StoreError, StorePromise};
+use crate::store::{Batch, BatchOutcome, LaidAside, Ownership, Scan, Store, StoreError, StorePromise};
 
 /// A store that fails, crashes or waits when told to, and otherwise does what the store inside it does.
 ///
@@ -162,6 +162,11 @@ impl<S: Store> Store for FaultyStore<S> {
     fn scan(&self, actor: &ActorPath) -> Result<Scan, StoreError> {
         self.check_open()?;
         self.inner.scan(actor)
+    }
+
+    fn laid_aside(&self, actor: &ActorPath) -> Result<Vec<LaidAside>, StoreError> {
+        self.check_open()?;
+        self.inner.laid_aside(actor)
     }
 
     fn actors(&self) -> Result<Vec<ActorPath>, StoreError> {

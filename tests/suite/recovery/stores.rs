@@ -53,7 +53,7 @@ impl Store for Scratched {
         }
         let records = content.before.clone().into_iter().collect();
         content.kept = MemoryStore::new();
-        content.kept.commit(&[Batch { writer: actor.clone(), epoch: scan.epoch, records }])?;
+        content.kept.commit(&[Batch::of(actor.clone(), scan.epoch, records)])?;
         let (place, reason) = SCRATCH;
         let damage = vec![Damage { actor: actor.clone(), place, reason }];
         Ok(Scan { damage, ..content.kept.scan(actor)? })

@@ -28,7 +28,7 @@ fn path(actor: &str) -> ActorPath {
 }
 
 fn claim(actor: &str, epoch: u64) -> Batch {
-    Batch { writer: path(actor), epoch: Epoch(epoch), records: Vec::new() }
+    Batch::claim(path(actor), Epoch(epoch))
 }
 
 fn batch(actor: &str, epoch: u64, seq: u64, len: usize) -> Batch {

@@ -55,12 +55,12 @@ impl Model {
         *stored = epoch;
         snapshots.extend(step.state_len.map(|len| snapshot(seq, len)));
         self.commits += 1;
-        (batch, BatchOutcome::Committed(CommitSeq(self.commits)))
+        (batch, BatchOutcome::Committed { seq: CommitSeq(self.commits), deliveries: Vec::new() })
     }
 
     fn scan(&self, actor: usize) -> Scan {
         let (epoch, snapshots) = self.actors.get(&actor).cloned().unwrap_or_default();
-        Scan { epoch: Epoch(epoch), snapshot: snapshots.last().cloned(), damage: Vec::new() }
+        Scan { epoch: Epoch(epoch), snapshot: snapshots.last().cloned(), ..Scan::default() }
     }
 }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::*;
 use crate::store::writer::Claim;
 use crate::store::{
-    BatchOutcome, CommitError, CommitSeq, Ownership, Scan, SoleOwner, StoreHandle, StorePromise, WriterStats,
-    store_writer,
+    BatchOutcome, CommitError, CommitSeq, LaidAside, Ownership, Scan, SoleOwner, StoreHandle, StorePromise,
+    WriterStats, store_writer,
 };
 use crate::testing::{Fault, FaultyStore};
 
@@ -38,8 +38,8 @@ macro_rules! queued {
 async fn a_commit_is_answered_with_its_place_in_history() {
     let (store, handle) = healthy();
 
-    assert_eq!(handle.commit(batch("a", 1, 1, 10)).await.unwrap(), CommitSeq(1));
-    assert_eq!(handle.commit(batch("b", 1, 1, 10)).await.unwrap(), CommitSeq(2));
+    assert_eq!(handle.commit(batch("a", 1, 1, 10)).await.unwrap().seq, CommitSeq(1));
+    assert_eq!(handle.commit(batch("b", 1, 1, 10)).await.unwrap().seq, CommitSeq(2));
     assert_eq!(store.scan(&path("a")).unwrap().snapshot, Some(snapshot(1, 10)));
 }
 
@@ -55,7 +55,7 @@ async fn what_queues_up_during_a_flush_goes_into_the_next_one() {
 
     drop(hold);
     for (seq, task) in (1..).zip(tasks) {
-        assert_eq!(task.await.unwrap().unwrap(), CommitSeq(seq));
+        assert_eq!(task.await.unwrap().unwrap().seq, CommitSeq(seq));
     }
 
     assert_eq!(handle.stats(), WriterStats { commits: 301, groups: 3, largest_group: 256 });
@@ -97,7 +97,7 @@ async fn a_paused_clock_stands_still_during_a_flush() {
     });
     tokio::select! {
         biased;
-        committed = task => assert_eq!(committed.unwrap().unwrap(), CommitSeq(1)),
+        committed = task => assert_eq!(committed.unwrap().unwrap().seq, CommitSeq(1)),
         _ = hour.tick() => panic!("an hour passed during one flush"),
     }
     releasing.join().unwrap();
@@ -107,13 +107,14 @@ async fn a_paused_clock_stands_still_during_a_flush() {
 async fn a_claim_starts_a_higher_life_with_the_newest_snapshot() {
     let (_store, handle) = healthy();
     let fresh = handle.claim(path("a"), Epoch(0)).await.unwrap();
-    assert_eq!(fresh, Claim { epoch: Epoch(1), snapshot: None, damage: Vec::new() });
+    assert_eq!(fresh, Claim { epoch: Epoch(1), scan: Scan::default(), seq: CommitSeq(1) });
 
     handle.commit(batch("a", 1, 1, 10)).await.unwrap();
 
     assert_eq!(handle.claim(path("a"), Epoch(0)).await.unwrap().epoch, Epoch(2));
     let claim = handle.claim(path("a"), Epoch(8)).await.unwrap();
-    assert_eq!(claim, Claim { epoch: Epoch(9), snapshot: Some(snapshot(1, 10)), damage: Vec::new() });
+    let scan = Scan { epoch: Epoch(2), snapshot: Some(snapshot(1, 10)), ..Scan::default() };
+    assert_eq!(claim, Claim { epoch: Epoch(9), scan, seq: CommitSeq(4) });
 }
 
 /// Goal: the order of the queue holds also inside one group: a claim sees the commit before it and fences the one behind.
@@ -133,7 +134,7 @@ async fn a_claim_sees_what_was_queued_before_and_fences_what_comes_behind() {
     first.await.unwrap().unwrap();
     before.await.unwrap().unwrap();
     let claim = claim.await.unwrap().unwrap();
-    assert_eq!((claim.epoch, claim.snapshot), (Epoch(2), Some(snapshot(1, 10))));
+    assert_eq!((claim.epoch, claim.scan.snapshot), (Epoch(2), Some(snapshot(1, 10))));
     assert_eq!(second_claim.await.unwrap().unwrap().epoch, Epoch(3));
     let behind = behind.await.unwrap();
     assert!(
@@ -170,8 +171,8 @@ async fn a_claim_reports_damage() {
 
     let claim = handle.claim(path("a"), Epoch(4)).await.unwrap();
 
-    assert_eq!((claim.epoch, claim.snapshot), (Epoch(5), None));
-    assert!(claim.damage.iter().any(|damage| damage.place == DamagePlace::Head));
+    assert_eq!((claim.epoch, claim.scan.snapshot), (Epoch(5), None));
+    assert!(claim.scan.damage.iter().any(|damage| damage.place == DamagePlace::Head));
 }
 
 #[tokio::test(start_paused = true)]
@@ -229,7 +230,7 @@ async fn after_a_crash_behind_the_commit_the_record_is_there() {
     assert!(matches!(committed, Err(CommitError::Store(_))));
 
     let (_store, handle) = faulty(FaultyStore::new(memory));
-    assert_eq!(handle.claim(path("a"), Epoch(0)).await.unwrap().snapshot, Some(snapshot(1, 10)));
+    assert_eq!(handle.claim(path("a"), Epoch(0)).await.unwrap().scan.snapshot, Some(snapshot(1, 10)));
 }
 
 /// Goal: one actor with an overlong state harms neither the others of its group nor the store.
@@ -260,6 +261,9 @@ async fn a_panic_of_the_engine_is_an_error_of_the_store() {
         }
         fn scan(&self, _: &ActorPath) -> Result<Scan, StoreError> {
             panic!("an engine with a fault")
+        }
+        fn laid_aside(&self, _: &ActorPath) -> Result<Vec<LaidAside>, StoreError> {
+            panic!("the engine falls over")
         }
         fn actors(&self) -> Result<Vec<ActorPath>, StoreError> {
             Ok(Vec::new())

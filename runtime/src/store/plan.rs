@@ -1,0 +1,413 @@
+//! The writes of a group: what each record of each batch means for the records of the store.
+
+use std::collections::BTreeMap;
+
+use super::content::{self, Parts};
+use super::layout::{Engine, Entries, Writes};
+use super::record::{
+    ContentKey, Envelope, FORMAT, Kind, PAYLOAD_LEN_MAX, RecordKey, STORE_HEAD_KEY, Slot, actor_prefix,
+    answer_ends_prefix, journal_prefix,
+};
+use super::recovery::{ActorHead, SlotHeader, recover, seal_tries};
+use super::stored_form::{
+    Request, laid_aside_to_bytes, message_from_bytes, message_to_bytes, split_laid_aside,
+};
+use super::{
+    Batch, BatchOutcome, CONTENT_LEN_MAX, CommitSeq, DamageReason, Delivered, JournalEntry, REQUEST_LEN_MAX,
+    Record, SNAPSHOT_LEN_MAX, Snapshot, StoreError, StoredAnswer, StoredMessage, Writer,
+};
+use crate::address::{ActorPath, Epoch};
+use crate::message::MessageId;
+
+/// Longest name of a type in bytes; it shares a record with other things.
+const NAME_LEN_MAX: usize = 255;
+
+/// Answers whose time is over and that one answered request deletes.
+const ANSWERS_DELETED_MAX: usize = 2;
+
+/// The writes of a group, seen by its later batches as if they had happened.
+pub(crate) struct Plan<'a, E> {
+    engine: &'a E,
+    seq: CommitSeq,
+    writes: Writes,
+}
+
+impl<'a, E: Engine> Plan<'a, E> {
+    pub(crate) fn begin(engine: &'a E, seq: CommitSeq) -> Self {
+        Plan { engine, seq, writes: Writes::new() }
+    }
+
+    /// # Errors
+    ///
+    /// The whole group is refused: nothing of the plan is to be used.
+    pub(crate) fn add(&mut self, batch: &Batch) -> Result<BatchOutcome, StoreError> {
+        for record in &batch.records {
+            check_size(whose(batch, record)?, record)?;
+        }
+        let mut head = match &batch.writer {
+            Some(writer) => {
+                let head = self.head_of_writer(writer, batch.records.is_empty())?;
+                if writer.epoch < head.epoch {
+                    return Ok(BatchOutcome::Stale { stored: head.epoch });
+                }
+                Some(ActorHead { epoch: writer.epoch, ..head })
+            }
+            None => None,
+        };
+        let mut deliveries = Vec::new();
+        for record in &batch.records {
+            match (record, &batch.writer, &mut head) {
+                (Record::Deliver { to, message }, ..) => deliveries.push(self.deliver(to, message)?),
+                (Record::Return { to, message }, ..) => deliveries.push(self.give_back(to, *message)?),
+                (Record::Forget { of, message }, ..) => self.forget(of, *message)?,
+                (record, Some(writer), Some(head)) => self.own_record(writer, head, record)?,
+                (_, None, _) | (_, _, None) => return Err(StoreError::NoWriter),
+            }
+        }
+        if let (Some(writer), Some(head)) = (&batch.writer, head) {
+            self.put_head(&writer.actor, head);
+        }
+        self.seq.0 += 1;
+        Ok(BatchOutcome::Committed { seq: self.seq, deliveries })
+    }
+
+    /// What is to be written, unless nothing is.
+    pub(crate) fn finish(mut self) -> Option<Writes> {
+        if self.writes.is_empty() {
+            return None;
+        }
+        let head = Envelope { kind: Kind::StoreHead, seq: self.seq.0, epoch: Epoch(0), payload: &[FORMAT] };
+        self.writes.insert(STORE_HEAD_KEY.to_vec(), Some(head.seal(STORE_HEAD_KEY)));
+        Some(self.writes)
+    }
+
+    fn own_record(
+        &mut self,
+        writer: &Writer,
+        head: &mut ActorHead,
+        record: &Record,
+    ) -> Result<(), StoreError> {
+        let actor = &writer.actor;
+        match record {
+            Record::Snapshot(snapshot) => {
+                debug_assert!(snapshot.seq > head.seq, "the snapshots of an actor are numbered upwards");
+                let slot = head.active.map_or(Slot::Zero, Slot::other);
+                self.put_snapshot(actor, slot, writer.epoch, snapshot)?;
+                head.active = Some(slot);
+                head.seq = snapshot.seq;
+                Ok(())
+            }
+            Record::Done { message, answer } => self.done(actor, *message, answer.as_ref()),
+            Record::Tries { message, tries } => {
+                let key = RecordKey::Tries(*message).encode(actor);
+                let value = seal_tries(*tries, &key);
+                self.writes.insert(key, Some(value));
+                Ok(())
+            }
+            Record::LayAside { message, cause } => self.lay_aside(actor, *message, cause),
+            Record::Journal(JournalEntry { message, place, content }) => {
+                self.remove(actor, &ContentKey::Journal(*message, *place))?;
+                content::put(&mut self.writes, actor, &ContentKey::Journal(*message, *place), content);
+                Ok(())
+            }
+            Record::Deliver { .. } | Record::Return { .. } | Record::Forget { .. } => {
+                unreachable!("these need no writer")
+            }
+        }
+    }
+
+    // ---- heads and snapshots ----
+
+    /// The head of the writer. A claim, or a head that is missing or damaged, gets one that says what a scan finds:
+    /// then the next snapshot overwrites the damaged slot and not the one that was fallen back to.
+    fn head_of_writer(&self, writer: &Writer, is_claim: bool) -> Result<ActorHead, StoreError> {
+        let key = RecordKey::ActorHead.encode(&writer.actor);
+        let stored = match self.get(&key)? {
+            Some(value) => ActorHead::open(&key, &value).ok(),
+            None => None,
+        };
+        match stored {
+            Some(head) if !is_claim => Ok(head),
+            _ => {
+                let entries: Entries = self.entries(&actor_prefix(&writer.actor))?.into_iter().collect();
+                Ok(recover(&writer.actor, &entries)?.head())
+            }
+        }
+    }
+
+    fn put_head(&mut self, actor: &ActorPath, head: ActorHead) {
+        let key = RecordKey::ActorHead.encode(actor);
+        let value = head.seal(&key);
+        self.writes.insert(key, Some(value));
+    }
+
+    fn put_snapshot(
+        &mut self,
+        actor: &ActorPath,
+        slot: Slot,
+        epoch: Epoch,
+        snapshot: &Snapshot,
+    ) -> Result<(), StoreError> {
+        let header_key = RecordKey::SlotHeader(slot).encode(actor);
+        // First out with all that the slot holds, header and chunks: a longer snapshot must leave nothing behind.
+        for key in self.entries(&header_key)?.into_keys() {
+            self.writes.insert(key, None);
+        }
+        let header = SlotHeader::of(snapshot, epoch);
+        let value = header.seal(&header_key);
+        self.writes.insert(header_key, Some(value));
+        for (index, payload) in (0..).zip(snapshot.state.chunks(PAYLOAD_LEN_MAX)) {
+            let key = RecordKey::Chunk(slot, index).encode(actor);
+            let value = Envelope { kind: Kind::Chunk, seq: snapshot.seq, epoch, payload }.seal(&key);
+            self.writes.insert(key, Some(value));
+        }
+        Ok(())
+    }
+
+    // ---- messages ----
+
+    fn next_id(&mut self) -> MessageId {
+        self.seq.0 += 1;
+        MessageId(self.seq.0)
+    }
+
+    fn deliver(&mut self, to: &ActorPath, message: &StoredMessage) -> Result<Delivered, StoreError> {
+        if let Some(request) = &message.request
+            && let Some(known) = self.request(to, request)?
+        {
+            return Ok(match known {
+                Request::Waiting(id) => Delivered::Waiting(id),
+                Request::Answered { answer, .. } => Delivered::Answered(answer),
+            });
+        }
+        let head = RecordKey::ActorHead.encode(to);
+        if self.get(&head)?.is_none() {
+            // Each actor with records has a head, so that a lost one is noticed.
+            self.put_head(to, ActorHead { epoch: Epoch(0), seq: 0, active: None });
+        }
+        let id = self.next_id();
+        let message = StoredMessage { id, origin: id, ..message.clone() };
+        self.put_message(to, &message, message.request.as_deref());
+        Ok(Delivered::New(id))
+    }
+
+    fn put_message(&mut self, to: &ActorPath, message: &StoredMessage, request: Option<&str>) {
+        content::put(&mut self.writes, to, &ContentKey::Message(message.id), &message_to_bytes(message));
+        if let Some(request) = request {
+            let waiting = Request::Waiting(message.id).to_bytes();
+            content::put(&mut self.writes, to, &ContentKey::Request(request.to_owned()), &waiting);
+        }
+    }
+
+    fn done(
+        &mut self,
+        actor: &ActorPath,
+        id: MessageId,
+        answer: Option<&StoredAnswer>,
+    ) -> Result<(), StoreError> {
+        let key = ContentKey::Message(id);
+        let Some(bytes) = self.content(actor, &key)? else { return Ok(()) };
+        let message = message_from_bytes(id, &bytes).ok_or_else(|| malformed(actor, &key))?;
+        self.remove(actor, &key)?;
+        self.remove_tries(actor, id)?;
+        self.remove_journal(actor, message.origin)?;
+        if let Some(request) = message.request {
+            self.remove(actor, &ContentKey::Request(request))?;
+        }
+        answer.map_or(Ok(()), |answer| self.keep_answer(actor, answer))
+    }
+
+    fn lay_aside(&mut self, actor: &ActorPath, id: MessageId, cause: &str) -> Result<(), StoreError> {
+        let key = ContentKey::Message(id);
+        let Some(message) = self.content(actor, &key)? else { return Ok(()) };
+        self.remove(actor, &key)?;
+        self.remove_tries(actor, id)?;
+        let aside = laid_aside_to_bytes(&message, cause);
+        content::put(&mut self.writes, actor, &ContentKey::LaidAside(id), &aside);
+        Ok(())
+    }
+
+    fn take_aside(&mut self, actor: &ActorPath, id: MessageId) -> Result<Option<StoredMessage>, StoreError> {
+        let key = ContentKey::LaidAside(id);
+        let Some(bytes) = self.content(actor, &key)? else { return Ok(None) };
+        let message = split_laid_aside(&bytes).and_then(|(_, message)| message_from_bytes(id, message));
+        self.remove(actor, &key)?;
+        message.map(Some).ok_or_else(|| malformed(actor, &key))
+    }
+
+    fn give_back(&mut self, to: &ActorPath, id: MessageId) -> Result<Delivered, StoreError> {
+        let Some(message) = self.take_aside(to, id)? else { return Ok(Delivered::Unknown) };
+        let message = StoredMessage { id: self.next_id(), ..message };
+        self.put_message(to, &message, message.request.as_deref());
+        Ok(Delivered::New(message.id))
+    }
+
+    fn forget(&mut self, of: &ActorPath, id: MessageId) -> Result<(), StoreError> {
+        let Some(message) = self.take_aside(of, id)? else { return Ok(()) };
+        self.remove_journal(of, message.origin)?;
+        match message.request {
+            Some(request) => self.remove(of, &ContentKey::Request(request)),
+            None => Ok(()),
+        }
+    }
+
+    fn remove_tries(&mut self, actor: &ActorPath, id: MessageId) -> Result<(), StoreError> {
+        let key = RecordKey::Tries(id).encode(actor);
+        if self.get(&key)?.is_some() {
+            self.writes.insert(key, None);
+        }
+        Ok(())
+    }
+
+    fn remove_journal(&mut self, actor: &ActorPath, of: MessageId) -> Result<(), StoreError> {
+        for key in self.keys(&journal_prefix(actor, of), usize::MAX)? {
+            self.writes.insert(key, None);
+        }
+        Ok(())
+    }
+
+    // ---- requests ----
+
+    fn request(&self, actor: &ActorPath, request: &str) -> Result<Option<Request>, StoreError> {
+        let key = ContentKey::Request(request.to_owned());
+        let Some(bytes) = self.content(actor, &key)? else { return Ok(None) };
+        Request::from_bytes(&bytes).map(Some).ok_or_else(|| malformed(actor, &key))
+    }
+
+    fn keep_answer(&mut self, actor: &ActorPath, answer: &StoredAnswer) -> Result<(), StoreError> {
+        let StoredAnswer { request, at_ms, until_ms, body } = answer;
+        let prefix_len = actor_prefix(actor).len();
+        for key in self.keys(&answer_ends_prefix(actor), ANSWERS_DELETED_MAX)? {
+            if let Some(RecordKey::AnswerEnd { until_ms, request }) = RecordKey::decode(&key[prefix_len..])
+                && until_ms < *at_ms
+            {
+                self.remove_answer(actor, until_ms, request)?;
+                self.writes.insert(key, None);
+            }
+        }
+        let answered = Request::Answered { until_ms: *until_ms, answer: body.clone() }.to_bytes();
+        content::put(&mut self.writes, actor, &ContentKey::Request(request.clone()), &answered);
+        let key = RecordKey::AnswerEnd { until_ms: *until_ms, request: request.clone() }.encode(actor);
+        let value = Envelope { kind: Kind::AnswerEnd, seq: 0, epoch: Epoch(0), payload: &[] }.seal(&key);
+        self.writes.insert(key, Some(value));
+        Ok(())
+    }
+
+    /// Unless the same request was answered again since.
+    fn remove_answer(&mut self, actor: &ActorPath, ended_ms: u64, request: String) -> Result<(), StoreError> {
+        match self.request(actor, &request)? {
+            Some(Request::Answered { until_ms, .. }) if until_ms == ended_ms => {
+                self.remove(actor, &ContentKey::Request(request))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    // ---- reading ----
+
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        match self.writes.get(key) {
+            Some(planned) => Ok(planned.clone()),
+            None => self.engine.get(key),
+        }
+    }
+
+    fn entries(&self, prefix: &[u8]) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, StoreError> {
+        let mut entries: BTreeMap<_, _> = self.engine.entries(prefix)?.into_iter().collect();
+        let planned = self.writes.range(prefix.to_vec()..).take_while(|(key, _)| key.starts_with(prefix));
+        for (key, value) in planned {
+            match value {
+                Some(value) => entries.insert(key.clone(), value.clone()),
+                None => entries.remove(key),
+            };
+        }
+        Ok(entries)
+    }
+
+    /// Keys that start with `prefix`: at most so many of those that were there before, and all that are planned.
+    fn keys(&self, prefix: &[u8], at_most: usize) -> Result<Vec<Vec<u8>>, StoreError> {
+        let planned = self.writes.range(prefix.to_vec()..).take_while(|(key, _)| key.starts_with(prefix));
+        let mut keys: Vec<Vec<u8>> =
+            planned.filter(|(_, value)| value.is_some()).map(|(key, _)| key.clone()).collect();
+        let (mut from, mut found) = (prefix.to_vec(), 0);
+        while found < at_most
+            && let Some(key) = self.engine.next_key(&from)?.filter(|key| key.starts_with(prefix))
+        {
+            from.clone_from(&key);
+            from.push(0x00); // what comes right behind it
+            if !self.writes.contains_key(&key) {
+                keys.push(key);
+                found += 1;
+            }
+        }
+        Ok(keys)
+    }
+
+    /// Something long; `None` if it is not there.
+    fn content(&self, actor: &ActorPath, key: &ContentKey) -> Result<Option<Vec<u8>>, StoreError> {
+        let first_key = RecordKey::Content(key.clone(), 0).encode(actor);
+        let Some(first) = self.get(&first_key)? else { return Ok(None) };
+        if let Some(content) = content::of_one_part(&first_key, &first, key.kind()) {
+            return Ok(Some(content));
+        }
+        let entries = self.entries(&first_key)?;
+        let prefix_len = actor_prefix(actor).len();
+        let mut parts = Parts::default();
+        for (found, value) in &entries {
+            if let Some(RecordKey::Content(found_key, part)) = RecordKey::decode(&found[prefix_len..])
+                && found_key == *key
+            {
+                parts.0.insert(part, (found, value));
+            }
+        }
+        match parts.join(key.kind()) {
+            Ok(content) => Ok(Some(content)),
+            Err(broken) => Err(broken.into_error(actor, key)),
+        }
+    }
+
+    fn remove(&mut self, actor: &ActorPath, key: &ContentKey) -> Result<(), StoreError> {
+        if let Some(first) = self.get(&RecordKey::Content(key.clone(), 0).encode(actor))? {
+            content::remove(&mut self.writes, actor, key, &first);
+        }
+        Ok(())
+    }
+}
+
+fn malformed(actor: &ActorPath, key: &ContentKey) -> StoreError {
+    StoreError::Damaged { damage: content::damage(actor, key, DamageReason::Malformed) }
+}
+
+/// Of whom `record` is.
+fn whose<'a>(batch: &'a Batch, record: &'a Record) -> Result<&'a ActorPath, StoreError> {
+    let writer = || batch.writer.as_ref().map(|writer| &writer.actor);
+    record.receiver().or_else(writer).ok_or(StoreError::NoWriter)
+}
+
+fn check_size(actor: &ActorPath, record: &Record) -> Result<(), StoreError> {
+    let check = |what, len, max| match len > max {
+        true => Err(StoreError::TooLarge { actor: actor.clone(), what, len, max }),
+        false => Ok(()),
+    };
+    match record {
+        Record::Snapshot(snapshot) => {
+            check("type name", snapshot.type_name.len(), NAME_LEN_MAX)?;
+            check("state", snapshot.state.len(), SNAPSHOT_LEN_MAX)
+        }
+        Record::Deliver { message, .. } => {
+            check("message name", message.name.len(), NAME_LEN_MAX)?;
+            check("request id", message.request.as_ref().map_or(0, String::len), REQUEST_LEN_MAX)?;
+            check("message", message.body.len(), CONTENT_LEN_MAX)
+        }
+        Record::Done { answer: Some(answer), .. } => {
+            check("request id", answer.request.len(), REQUEST_LEN_MAX)?;
+            check("answer", answer.body.len(), CONTENT_LEN_MAX)
+        }
+        Record::Journal(entry) => check("journal entry", entry.content.len(), CONTENT_LEN_MAX),
+        Record::Done { answer: None, .. }
+        | Record::Tries { .. }
+        | Record::LayAside { .. }
+        | Record::Return { .. }
+        | Record::Forget { .. } => Ok(()),
+    }
+}

@@ -1,0 +1,174 @@
+//! What is kept of an actor: its state, the messages that wait, the journals of their steps, what was laid aside.
+
+use serde::{Deserialize, Serialize};
+
+use crate::address::ActorPath;
+use crate::message::MessageId;
+
+/// Longest state of one snapshot: 16 MiB.
+pub const SNAPSHOT_LEN_MAX: usize = 16 << 20;
+
+/// Longest stored form of a message, an answer or a journal entry: 1 MiB.
+pub const CONTENT_LEN_MAX: usize = 1 << 20;
+
+/// Longest request id: 200 bytes.
+pub const REQUEST_LEN_MAX: usize = 200;
+
+/// One thing to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Record {
+    /// The whole state of the writer; it takes the place of the snapshot before.
+    Snapshot(Snapshot),
+    /// Puts a message into the inbox of `to`, behind all that wait there, unless `to` knows its request id. `id` and
+    /// `origin` of the message are not read: the commit numbers it.
+    Deliver {
+        /// Whose inbox.
+        to: ActorPath,
+        /// What goes in.
+        message: StoredMessage,
+    },
+    /// The writer is done with a message: it leaves the inbox, and its journal goes.
+    Done {
+        /// Which message.
+        message: MessageId,
+        /// What its sender is told when it comes again with the same request id.
+        answer: Option<StoredAnswer>,
+    },
+    /// Counts the tries of a message that waits in the writer's inbox.
+    Tries {
+        /// Which message.
+        message: MessageId,
+        /// How often a handler fell over it.
+        tries: u32,
+    },
+    /// Takes a message out of the writer's inbox, and keeps it aside with its journal.
+    LayAside {
+        /// Which message.
+        message: MessageId,
+        /// Why, for people to read.
+        cause: String,
+    },
+    /// Puts a message that was laid aside back into the inbox of `to`, behind all that wait there.
+    Return {
+        /// Of whom it was laid aside.
+        to: ActorPath,
+        /// Which message.
+        message: MessageId,
+    },
+    /// Deletes a message that was laid aside, with its journal.
+    Forget {
+        /// Of whom it was laid aside.
+        of: ActorPath,
+        /// Which message.
+        message: MessageId,
+    },
+    /// Writes down what a handler of the writer did outside of it. It goes with its message.
+    Journal(JournalEntry),
+}
+
+impl Record {
+    /// Length of what it carries, in bytes.
+    pub(crate) fn len_bytes(&self) -> usize {
+        match self {
+            Record::Snapshot(snapshot) => snapshot.state.len(),
+            Record::Deliver { message, .. } => message.body.len(),
+            Record::Done { answer, .. } => answer.as_ref().map_or(0, |answer| answer.body.len()),
+            Record::Journal(entry) => entry.content.len(),
+            Record::Tries { .. }
+            | Record::LayAside { .. }
+            | Record::Return { .. }
+            | Record::Forget { .. } => 0,
+        }
+    }
+
+    /// The other actor whose records it writes.
+    pub(crate) fn receiver(&self) -> Option<&ActorPath> {
+        match self {
+            Record::Deliver { to, .. } | Record::Return { to, .. } | Record::Forget { of: to, .. } => {
+                Some(to)
+            }
+            Record::Snapshot(_)
+            | Record::Done { .. }
+            | Record::Tries { .. }
+            | Record::LayAside { .. }
+            | Record::Journal(_) => None,
+        }
+    }
+}
+
+/// The whole state of an actor at one point of its history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Registered, stable name of the state's type; at most 255 bytes.
+    pub type_name: String,
+    /// Version of that type.
+    pub version: u16,
+    /// Number of this snapshot in the actor's history. It rises with each snapshot; the caller sees to that.
+    pub seq: u64,
+    /// The encoded state; at most [`SNAPSHOT_LEN_MAX`] bytes.
+    pub state: Vec<u8>,
+}
+
+/// A message in an inbox.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StoredMessage {
+    /// Its number: its place in the store's history, and so in the inbox.
+    #[serde(skip)]
+    pub id: MessageId,
+    /// The number under which it was accepted first; another than `id` for one that was laid aside and returned. Its
+    /// journal goes by this.
+    pub origin: MessageId,
+    /// Stable name of its type.
+    pub name: String,
+    /// Version of that type.
+    pub version: u16,
+    /// The actor that sent it; `None` for one from outside of the tree.
+    pub sender: Option<ActorPath>,
+    /// The work it belongs to; 0: itself.
+    pub trace: u64,
+    /// Under which it is recognised when it is sent again; at most [`REQUEST_LEN_MAX`] bytes.
+    pub request: Option<String>,
+    /// How often a handler fell over it.
+    #[serde(skip)]
+    pub tries: u32,
+    /// When it expires, in milliseconds since 1970.
+    pub expires_ms: Option<u64>,
+    /// Its encoded form; at most [`CONTENT_LEN_MAX`] bytes.
+    #[serde(skip)]
+    pub body: Vec<u8>,
+}
+
+/// The answer to a message with a request id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredAnswer {
+    /// The request id of the message.
+    pub request: String,
+    /// When it was answered, in milliseconds since 1970. Answers of the same actor that ended before are deleted.
+    pub at_ms: u64,
+    /// Until when it is kept, in milliseconds since 1970.
+    pub until_ms: u64,
+    /// The encoded answer; at most [`CONTENT_LEN_MAX`] bytes.
+    pub body: Vec<u8>,
+}
+
+/// A message that was laid aside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaidAside {
+    /// The message as it was.
+    pub message: StoredMessage,
+    /// Why.
+    pub cause: String,
+}
+
+/// One entry in the journal of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalEntry {
+    /// The [`origin`](StoredMessage::origin) of the message.
+    pub message: MessageId,
+    /// Its place: a later entry in the same place replaces the one before.
+    pub place: u32,
+    /// What is written; at most [`CONTENT_LEN_MAX`] bytes.
+    pub content: Vec<u8>,
+}

@@ -1,0 +1,77 @@
+//! Messages, answers and what was laid aside, as bytes and back.
+//!
+//! ```text
+//! message     length u16 | head in MessagePack, by field name | body
+//! request     00 | message u64                waits
+//!             01 | until ms u64 | answer      done
+//! laid aside  length u16 | cause | message
+//! ```
+
+use super::record::take;
+use super::{LaidAside, StoredMessage};
+use crate::message::MessageId;
+
+/// Longest cause that is kept, in bytes.
+const CAUSE_LEN_MAX: usize = 4 << 10;
+
+pub(crate) fn message_to_bytes(message: &StoredMessage) -> Vec<u8> {
+    let head = rmp_serde::to_vec_named(message).expect("names, numbers and paths have an encoded form");
+    let mut bytes = Vec::with_capacity(2 + head.len() + message.body.len());
+    bytes.extend((head.len() as u16).to_be_bytes());
+    bytes.extend(head);
+    bytes.extend(&message.body);
+    bytes
+}
+
+pub(crate) fn message_from_bytes(id: MessageId, bytes: &[u8]) -> Option<StoredMessage> {
+    let mut rest = bytes;
+    let len = u16::from_be_bytes(*take(&mut rest)?);
+    let (head, body) = rest.split_at_checked(len.into())?;
+    let message: StoredMessage = rmp_serde::from_slice(head).ok()?;
+    Some(StoredMessage { id, body: body.to_vec(), ..message })
+}
+
+/// What is known of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Request {
+    Waiting(MessageId),
+    Answered { until_ms: u64, answer: Vec<u8> },
+}
+
+impl Request {
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Request::Waiting(id) => [&[0][..], &id.0.to_be_bytes()].concat(),
+            Request::Answered { until_ms, answer } => [&[1][..], &until_ms.to_be_bytes(), answer].concat(),
+        }
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (state, mut rest) = bytes.split_first()?;
+        let number = u64::from_be_bytes(*take(&mut rest)?);
+        match state {
+            0 => Some(Request::Waiting(MessageId(number))),
+            1 => Some(Request::Answered { until_ms: number, answer: rest.to_vec() }),
+            _ => None,
+        }
+    }
+}
+
+pub(crate) fn laid_aside_to_bytes(message: &[u8], cause: &str) -> Vec<u8> {
+    let end = (0..=cause.len().min(CAUSE_LEN_MAX)).rev().find(|end| cause.is_char_boundary(*end));
+    let cause = &cause[..end.unwrap_or(0)];
+    [&(cause.len() as u16).to_be_bytes(), cause.as_bytes(), message].concat()
+}
+
+/// The cause, and the message as bytes.
+pub(crate) fn split_laid_aside(bytes: &[u8]) -> Option<(&str, &[u8])> {
+    let mut rest = bytes;
+    let len = u16::from_be_bytes(*take(&mut rest)?);
+    let (cause, message) = rest.split_at_checked(len.into())?;
+    Some((std::str::from_utf8(cause).ok()?, message))
+}
+
+pub(crate) fn laid_aside_from_bytes(id: MessageId, bytes: &[u8]) -> Option<LaidAside> {
+    let (cause, message) = split_laid_aside(bytes)?;
+    Some(LaidAside { message: message_from_bytes(id, message)?, cause: cause.to_owned() })
+}
