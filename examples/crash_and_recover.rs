@@ -49,7 +49,7 @@ impl Handler<Deposit> for Account {
 
 async fn open(store: &Path) -> Result<(Runtime, ActorRef<Account>), Box<dyn std::error::Error>> {
     let runtime = Runtime::builder().store(SledStore::open(store)?).start().await?;
-    let account = ActorSpec::<Account>::new("account", ()).durable(SnapshotPolicy::EveryMessage);
+    let account = ActorSpec::<Account>::new("account", ()).durable();
     let bank = runtime.supervise(Supervisor::named("bank").child(ChildSpec::of(account))).await?;
     Ok((runtime, bank.actor("account")?))
 }

@@ -122,7 +122,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (outside, mut accepted) = mpsc::channel(8);
     let both = ["technical", "senior"].map(|name| ChildSpec::actor::<Technician>(name, outside.clone()));
     runtime.supervise(Supervisor::named("team").children(both)).await?;
-    let desk = ActorSpec::<Desk>::new("desk", ()).durable(SnapshotPolicy::EveryMessage);
+    let desk = ActorSpec::<Desk>::new("desk", ()).durable();
     let desk = ChildSpec::of(desk).restart(Restart::Permanent).shutdown(Shutdown::Within(secs(5)));
     let tree = Supervisor::named("support").strategy(Strategy::OneForOne).intensity(3, secs(10));
     let support = runtime.supervise(tree.child(desk)).await?;

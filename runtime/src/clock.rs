@@ -4,7 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "this is the file the ban points to")]
 
 use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::{Instant, Sleep};
 
@@ -12,12 +12,15 @@ use tokio::time::{Instant, Sleep};
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     origin: Instant,
+    /// Milliseconds from 1970 to `origin`.
+    origin_ms: u64,
 }
 
 impl Default for Clock {
     /// A clock whose [`elapsed`](Clock::elapsed) counts from now.
     fn default() -> Self {
-        Clock { origin: Instant::now() }
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Clock { origin: Instant::now(), origin_ms: millis(since_1970) }
     }
 }
 
@@ -39,7 +42,13 @@ impl Clock {
 
     /// Time since the runtime was started, in whole milliseconds.
     pub fn elapsed_ms(&self) -> u64 {
-        u64::try_from(self.elapsed().as_millis()).unwrap_or(u64::MAX)
+        millis(self.elapsed())
+    }
+
+    /// Milliseconds since 1970, for what outlives the process: the time of the system when the runtime was started, and
+    /// from there the monotonic clock.
+    pub fn wall_ms(&self) -> u64 {
+        self.origin_ms.saturating_add(self.elapsed_ms())
     }
 
     /// Waits for `duration`.
@@ -68,6 +77,10 @@ impl Clock {
     pub async fn within<F: Future>(&self, limit: Duration, future: F) -> Option<F::Output> {
         tokio::time::timeout(limit, future).await.ok()
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// `delay` after `instant`; a delay too long for the clock counts as thirty years.

@@ -23,6 +23,9 @@ pub struct RuntimeConfig {
     /// How many events a reader may fall behind before it misses some: from 1 to [`KEPT_MAX`], to which other numbers are
     /// brought. Room for them is taken at the start. Default: 1,024.
     pub events_kept: usize,
+    /// How long a durable actor keeps the answer to a message with a request id, so that the same request, sent again, is
+    /// answered from the record and not handled twice. Default: 24 h.
+    pub answers_kept: Duration,
 }
 
 /// The most dead letters, and the most events, that a runtime keeps.
@@ -37,6 +40,7 @@ impl Default for RuntimeConfig {
             external_backoff: Backoff::default(),
             dead_letters_kept: 1_024,
             events_kept: 1_024,
+            answers_kept: Duration::from_secs(24 * 3_600),
         }
     }
 }

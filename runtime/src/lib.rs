@@ -10,6 +10,7 @@ mod clock;
 mod config;
 #[doc(hidden)] // for the crates that build on this one
 pub mod dice;
+mod durable;
 mod events;
 mod mailbox;
 mod message;
@@ -60,7 +61,7 @@ pub mod overseer {
 /// What code written by [`inbox!`] names, and nobody else.
 #[doc(hidden)]
 pub mod inbox_parts {
-    pub use crate::actor::{again_from_bytes, distinct, upgrade_from};
+    pub use crate::actor::{again_from_bytes, answer_from, blank_head, distinct, upgrade_from};
     pub use crate::message::Verdict;
     pub use crate::message::envelope::Parcel;
     pub use crate::message::reply::ErasedReply;

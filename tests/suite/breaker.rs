@@ -5,8 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use greenroom::{
     Actor, ActorRef, ActorSpec, AskError, Backoff, Breaker, BreakerSpec, BreakerState, CallOutcome, Context,
-    Durable, DurableMessage, Failure, Handler, MemoryStore, Message, Overflow, Runtime, SnapshotPolicy,
-    inbox, telemetry,
+    Durable, DurableMessage, Failure, Handler, MemoryStore, Message, Overflow, Runtime, inbox, telemetry,
 };
 use serde::{Deserialize, Serialize};
 
@@ -284,7 +283,7 @@ async fn a_durable_actor_before_an_open_breaker_tries_again_with_backoff_while_i
     let runtime = Runtime::builder().store(MemoryStore::new()).start().await.unwrap();
     let spec = BreakerSpec { open_for: Backoff::constant(millis(50)), ..spec() };
     let bank = Bank { breaker: runtime.breaker("bank", spec), calls: Arc::default() };
-    let cashier = ActorSpec::<Cashier>::new("cashier", bank.clone()).durable(SnapshotPolicy::EveryMessage);
+    let cashier = ActorSpec::<Cashier>::new("cashier", bank.clone()).durable();
     let cashier = keep(&runtime, cashier).await.actor;
     for _ in 0..2 {
         bank.breaker.admit().expect("it is closed").failed();

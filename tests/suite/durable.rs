@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use greenroom::testing::{Fault, FaultyStore};
 use greenroom::{
     Actor, ActorRef, ActorSpec, AskError, ChildSpec, Context, Durable, DurableMessage, ExitReason, Failure,
-    FailureClass, Handler, MemoryStore, Message, Overflow, Runtime, RuntimeConfig, RuntimeEvent,
-    SnapshotPolicy, SpawnError, Store, StoreError, SuperviseExt, Supervisor, TellError, inbox,
+    FailureClass, Handler, MemoryStore, Message, Overflow, Runtime, RuntimeConfig, RuntimeEvent, SpawnError,
+    Store, StoreError, SuperviseExt, Supervisor, TellError, inbox,
 };
 use serde::{Deserialize, Serialize};
 
@@ -117,7 +117,7 @@ async fn world(faults: u32) -> (Runtime, Kept<Ledger>, Tools) {
 }
 
 fn ledger(tools: &Tools) -> ActorSpec<Ledger> {
-    ActorSpec::new("ledger", tools.clone()).durable(SnapshotPolicy::EveryMessage)
+    ActorSpec::new("ledger", tools.clone()).durable()
 }
 
 #[tokio::test(start_paused = true)]
@@ -412,7 +412,7 @@ async fn a_durable_mailbox_may_not_shed() {
 /// A ledger whose messages are laid aside after they failed `times` times.
 fn quarantined(tools: &Tools, times: u32) -> ActorSpec<Ledger> {
     let spec = ActorSpec::<Ledger>::new("ledger", tools.clone());
-    spec.durable(SnapshotPolicy::EveryMessage).quarantine_after(times)
+    spec.durable().quarantine_after(times)
 }
 
 async fn with_faults(faults: u32) -> (Runtime, Tools) {
@@ -476,7 +476,7 @@ async fn a_commit_is_no_time_of_the_handler() {
     let store = Arc::new(FaultyStore::new(MemoryStore::new()));
     let runtime = Runtime::builder().store(store.clone()).start().await.unwrap();
     let spec = ActorSpec::<Ledger>::new("ledger", Tools::default());
-    let spec = spec.durable(SnapshotPolicy::EveryMessage).progress_within(millis(20));
+    let spec = spec.durable().progress_within(millis(20));
     let kept = keep(&runtime, spec).await;
 
     let held = store.hold_commits();

@@ -94,7 +94,7 @@ impl Handler<Entry> for Diary {
 const SMALL: Entry = Entry::Of { len: 1 };
 
 fn diary(habits: &Habits, policy: SnapshotPolicy) -> ActorSpec<Diary> {
-    ActorSpec::new("diary", habits.clone()).durable(policy)
+    ActorSpec::new("diary", habits.clone()).snapshotted(policy)
 }
 
 type Kept = Arc<FaultyStore<MemoryStore>>;

@@ -4,7 +4,7 @@ use std::sync::mpsc;
 
 use greenroom::{
     Actor, ActorSpec, AskError, Clock, Context, Durable, DurableMessage, ExitReason, Failure, Handler,
-    MemoryStore, Message, Runtime, RuntimeEvent, SnapshotPolicy, inbox,
+    MemoryStore, Message, Runtime, RuntimeEvent, inbox,
 };
 use serde::{Deserialize, Serialize};
 
@@ -178,7 +178,7 @@ impl Handler<Bad> for Slow {
 #[tokio::test(start_paused = true)]
 async fn a_roll_back_is_no_time_of_the_handler() {
     let runtime = Runtime::builder().store(MemoryStore::new()).start().await.unwrap();
-    let spec = ActorSpec::<Slow>::new("slow", runtime.clock()).durable(SnapshotPolicy::EveryMessage);
+    let spec = ActorSpec::<Slow>::new("slow", runtime.clock()).durable();
     let kept = keep(&runtime, spec.progress_within(secs(3))).await;
 
     let answer = kept.actor.ask(Bad).within(secs(600)).await;

@@ -130,7 +130,7 @@ impl Handler<AddOne> for Sum {
 }
 
 fn sum(tools: &Tools) -> ActorSpec<Sum> {
-    ActorSpec::new("sum", tools.clone()).durable(SnapshotPolicy::EveryMessage)
+    ActorSpec::new("sum", tools.clone()).durable()
 }
 
 async fn stored() -> Runtime {
@@ -143,7 +143,7 @@ async fn stored() -> Runtime {
 #[tokio::test(start_paused = true)]
 async fn a_refused_message_takes_nothing_with_it_that_was_answered_but_not_yet_stored() {
     let runtime = stored().await;
-    let spec = ActorSpec::<Sum>::new("sum", Tools::default()).durable(SnapshotPolicy::EveryMessages(10));
+    let spec = ActorSpec::<Sum>::new("sum", Tools::default()).snapshotted(SnapshotPolicy::EveryMessages(10));
     let sum = runtime.spawn_spec(spec).await.unwrap();
     for n in 1..=5 {
         assert_eq!(sum.ask(Work::Add(1)).await.unwrap(), n);
@@ -223,7 +223,7 @@ async fn a_stored_message_does_not_come_again_when_the_drop_of_its_reply_panics(
 async fn a_resume_that_hangs_in_a_rollback_is_bounded_like_a_start_and_hears_a_kill() {
     let runtime = stored().await;
     let tools = Tools::default();
-    let patient = ActorSpec::new("patient", tools.clone()).durable(SnapshotPolicy::EveryMessage);
+    let patient = ActorSpec::new("patient", tools.clone()).durable();
     let patient = runtime.spawn_spec::<Sum>(patient).await.unwrap();
     let hasty = runtime.spawn_spec(sum(&tools).start_within(millis(300))).await.unwrap();
     tools.resume_hangs.store(true, Ordering::SeqCst);

@@ -1,7 +1,7 @@
 //! The start of a tree: left to right, all or nothing, and never deaf.
 
 use greenroom::supervision::SpecComplaint;
-use greenroom::{ActorSpec, ChildSpec, SnapshotPolicy, SpawnError, SuperviseError, SuperviseExt, Supervisor};
+use greenroom::{ActorSpec, ChildSpec, SpawnError, SuperviseError, SuperviseExt, Supervisor};
 use tokio::task::JoinSet;
 
 use crate::support::{Child, Note, Stage, Start, chain, child, secs, sup};
@@ -140,7 +140,7 @@ mod ledger {
 async fn the_child_that_could_not_have_its_place_is_the_one_that_is_named() {
     let stage = Stage::new().await;
     let a = stage.part("a");
-    let durable = ActorSpec::<ledger::Ledger>::new("ledger", ()).durable(SnapshotPolicy::default());
+    let durable = ActorSpec::<ledger::Ledger>::new("ledger", ()).durable();
 
     let refused = stage.runtime.supervise(sup([a.spec(), ChildSpec::of(durable)])).await;
 

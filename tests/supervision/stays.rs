@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use greenroom::{
     Actor, ActorSpec, AskError, ChildSpec, Context, Durable, DurableMessage, Failure, Handler, MemoryStore,
-    Message, Overflow, Pool, Routing, Runtime, SnapshotPolicy, SuperviseExt, inbox,
+    Message, Overflow, Pool, Routing, Runtime, SuperviseExt, inbox,
 };
 use serde::{Deserialize, Serialize};
 
@@ -121,7 +121,7 @@ async fn what_a_durable_member_has_accepted_never_moves() {
     let tills = Pool::<Till>::new("tills", 2, waits.clone())
         .intensity(OFTEN.0, OFTEN.1)
         .reroute_after(Some(AFTER))
-        .each(|spec| spec.durable(SnapshotPolicy::EveryMessage).redeliveries(0));
+        .each(|spec| spec.durable().redeliveries(0));
     let tills = runtime.supervise(tills).await.unwrap().as_pool::<Till>().await.unwrap();
     let one = &tills.members()[0];
     assert_eq!(one.ask(Pay(5)).await.unwrap(), ("1".into(), 5));

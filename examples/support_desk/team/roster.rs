@@ -62,7 +62,7 @@ fn supervisor(name: &str) -> Supervisor {
 
 /// Everybody who holds cases has them on disk before a word leaves. A message they fall over comes three times more.
 fn durable<A: Durable<Inbox: greenroom::DurableInbox>>(name: &str, args: A::Args) -> ChildSpec {
-    ChildSpec::of(ActorSpec::<A>::new(name, args).durable(SnapshotPolicy::EveryMessage).redeliveries(3))
+    ChildSpec::of(ActorSpec::<A>::new(name, args).durable().redeliveries(3))
 }
 
 fn address<A: Actor>(name: &str) -> Address<A> {

@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::actor::durable::Journal;
-use crate::actor::held::{Held, HeldBack, HeldReply, OwnMail};
+use crate::actor::held::{Held, HeldBack, HeldReply, HeldSend, OwnMail, Release};
 use crate::actor::protection::{Protection, ProtectionOver};
 use crate::actor::scope::{Scope, TimerHandle};
 use crate::actor::{Accepts, Actor, ExitReason, Handler};
@@ -17,13 +16,15 @@ use crate::address::tell::{Refusal, hold_place};
 use crate::address::{ActorPath, ActorRef, Address, Epoch, ResolveError, TellError};
 use crate::cell::{Cell, Incarnation};
 use crate::clock::Clock;
+use crate::durable::{Journal, deliver};
 use crate::mailbox::lanes::{ControlLane, Raised};
 use crate::mailbox::queue::Queued;
 use crate::mailbox::{DeadLetterReason, StopToken};
+use crate::message::envelope::StoredForm;
 use crate::message::reply::refusal as no_reply;
 use crate::message::{Envelope, Failure, Head, Message, MessageId, NoReply, ReplyPort};
 use crate::runtime::Runtime;
-use crate::store::CommitError;
+use crate::store::{CommitError, StoreError};
 use crate::sync::{drop_quietly, lock};
 
 /// What a handler can reach while it handles one message.
@@ -55,7 +56,7 @@ impl<'c, A: Actor> Context<'c, A> {
 
     /// Whether there is anything to [`settle`](Context::settle).
     pub(crate) fn has_to_settle(&mut self) -> bool {
-        self.journal.is_some() || self.held.get_mut().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.journal.is_some() || self.held_back().is_some()
     }
 
     /// The handler is done: stores the state where that is due, then lets the held sends go.
@@ -64,7 +65,47 @@ impl<'c, A: Actor> Context<'c, A> {
             // Boxed, so that an actor without a store does not move the room for it along with each message.
             Box::pin(self.store(actor)).await?;
         }
+        if self.held_back().as_ref().is_some_and(|held| held.is_stored) {
+            Box::pin(self.deliver()).await?;
+        }
         self.release();
+        Ok(())
+    }
+
+    /// Whether the answer to the message in hand is committed with it.
+    pub(crate) fn answers_with_its_commit(&self) -> bool {
+        self.cell.mail_form().is_some()
+    }
+
+    /// Holds the answer to the message in hand back until its commit.
+    pub(crate) fn hold_answer<R: Send + 'static>(
+        &mut self,
+        port: ReplyPort<R>,
+        value: R,
+        stored_form: StoredForm<R>,
+    ) -> Result<(), StoreError> {
+        let is_repeatable = self.head.kept.as_ref().is_some_and(|kept| kept.request.is_some());
+        let path = &self.cell.core.path;
+        let unencodable = |error| StoreError::Encode { actor: path.clone(), source: Arc::new(error) };
+        let answer = is_repeatable.then(|| stored_form(&value).map_err(unencodable)).transpose()?;
+        let held = self.held_back().get_or_insert_default();
+        held.answer = answer;
+        held.sends.push(Box::new(HeldReply { port, value }));
+        Ok(())
+    }
+
+    fn held_back(&mut self) -> &mut Option<Box<HeldBack>> {
+        self.held.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets what is held back go, of which some goes by way of the store.
+    async fn deliver(&mut self) -> Result<(), CommitError> {
+        let Some(held) = self.held_back().take() else { return Ok(()) };
+        if !self.cell.core.is_current(self.incarnation) {
+            return Ok(()); // and gives the places back
+        }
+        let work = deliver(self.cell, *held).await?;
+        self.held_back().get_or_insert_default().work = work;
         Ok(())
     }
 
@@ -72,12 +113,17 @@ impl<'c, A: Actor> Context<'c, A> {
         if let (Some(durability), Some(journal)) = (&self.cell.durability, &mut self.journal) {
             // No cut in the middle of a commit: it could not say whether the message was applied.
             self.control.shield(true);
-            let stored = if self.cell.core.is_current(self.incarnation) {
-                durability.after_message(self.cell, actor, journal).await
-            } else {
+            let stored = if !self.cell.core.is_current(self.incarnation) {
                 // Fenced while it handled: the store would refuse it as well.
                 let (actor, stored) = (self.cell.core.path.clone(), self.cell.core.epoch());
                 Err(CommitError::Stale { actor, epoch: journal.epoch(), stored })
+            } else if durability.mail().is_some() {
+                let held = self.held.get_mut().unwrap_or_else(PoisonError::into_inner);
+                let held_back = held.take().map(|held| *held).unwrap_or_default();
+                let work = durability.transact(self.cell, actor, journal, self.head, held_back).await;
+                work.map(|work| held.get_or_insert_default().work = work)
+            } else {
+                durability.after_message(self.cell, actor, journal).await
             };
             self.control.shield(false);
             stored?;
@@ -88,10 +134,10 @@ impl<'c, A: Actor> Context<'c, A> {
     fn release(&mut self) {
         // Whatever happens from here on, the message is done: it must not run a second time.
         self.cell.mailbox.settled(self.incarnation.0);
-        let held = self.held.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let Some(mut held) = held.take() else { return };
+        let Some(mut held) = self.held_back().take() else { return };
         for send in held.sends.drain(..) {
-            send.release(self.cell.core.is_current(self.incarnation));
+            let is_current = self.cell.core.is_current(self.incarnation);
+            send.release(if is_current { Release::Now } else { Release::Fenced });
         }
         for work in held.work.drain(..) {
             if self.cell.core.is_current(self.incarnation) {
@@ -415,8 +461,16 @@ impl<'c, A: Actor> Context<'c, A> {
         let head = Head { whom: to.whom(), ..self.head_for::<M>() };
         let parcel = B::Inbox::wrap(envelope);
         if has_place {
-            let held = Held::new(cell, head, parcel);
-            lock(&self.held).get_or_insert_default().sends.push(Box::new(held));
+            let mut send = Held::new(cell, head, parcel);
+            if let Err(error) = send.make_record() {
+                let envelope =
+                    send.take_back().unwrap().expect("an inbox gives back what was wrapped into it");
+                return Err((Refusal::Unstorable(error), envelope));
+            }
+            let mut held = lock(&self.held);
+            let held = held.get_or_insert_default();
+            held.is_stored |= send.is_stored();
+            held.sends.push(Box::new(send));
         } else {
             cell.bury(Queued { head, parcel }, DeadLetterReason::Shed, NoReply::Shed);
         }
@@ -430,7 +484,7 @@ impl<'c, A: Actor> Context<'c, A> {
     }
 
     fn own_mail(&self) -> OwnMail<A> {
-        OwnMail { cell: self.cell.clone(), incarnation: self.incarnation }
+        OwnMail { cell: self.cell.clone(), incarnation: self.incarnation, epoch: self.cell.core.epoch() }
     }
 
     /// Brings one message when the *place* of `watched` is deleted, with how its last incarnation ended; at once if it

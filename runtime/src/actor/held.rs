@@ -7,21 +7,30 @@ use std::task::Poll;
 use std::time::Duration;
 
 use crate::actor::{Accepts, Actor, Handler};
+use crate::address::Epoch;
 use crate::address::tell::{Refusal, hold_place};
 use crate::cell::place::BoxFuture;
 use crate::cell::{Cell, Incarnation};
+use crate::durable::{accept, record_of};
 use crate::mailbox::DeadLetterReason;
 use crate::mailbox::queue::{Gate, Queued};
 use crate::message::envelope::Parcel;
 use crate::message::{Envelope, Head, Message, MessageId, NoReply, ReplyPort};
+use crate::store::{Delivered, Record, StoreError, Writer};
 use crate::sync::drop_quietly;
+
+/// Work beside an actor.
+pub(crate) type Work = BoxFuture<'static, ()>;
 
 /// What takes effect when the handler is done.
 #[derive(Default)]
 pub(crate) struct HeldBack {
     pub(crate) sends: Vec<Box<dyn HeldSend>>,
-    /// Work beside the actor.
-    pub(crate) work: Vec<BoxFuture<'static, ()>>,
+    pub(crate) work: Vec<Work>,
+    /// The stored form of the answer to the message in hand, if that is to be kept.
+    pub(crate) answer: Option<Vec<u8>>,
+    /// Whether one of the sends goes by way of the store.
+    pub(crate) is_stored: bool,
 }
 
 impl Drop for HeldBack {
@@ -35,6 +44,8 @@ impl Drop for HeldBack {
 pub(crate) struct OwnMail<A: Actor> {
     pub(crate) cell: Arc<Cell<A>>,
     pub(crate) incarnation: Incarnation,
+    /// Its epoch.
+    pub(crate) epoch: Epoch,
 }
 
 impl<A: Actor> OwnMail<A> {
@@ -48,17 +59,32 @@ impl<A: Actor> OwnMail<A> {
         let place = hold_place(&self.cell, Some(FOREVER)).await;
         let head = Head { sender: Some(self.cell.core.path.clone()), ..Head::of::<M>() };
         let parcel = A::Inbox::wrap(Envelope::told(message));
-        let reason = match place {
+        let (refusal, parcel) = match place {
+            Ok(true) if self.cell.mail_form().is_some() => {
+                let held = Held::new(&self.cell, head.clone(), parcel);
+                match accept(held, Some(self.writer())).await {
+                    Ok(id) => return id,
+                    Err((refusal, parcel)) => (Some(refusal), parcel),
+                }
+            }
             Ok(true) => return Held::new(&self.cell, head, parcel).put(!self.has_ended()),
+            Ok(false) => (None, parcel),
+            Err(refusal) => (Some(refusal), parcel),
+        };
+        let reason = match refusal {
             _ if self.has_ended() => DeadLetterReason::Fenced,
-            Ok(false) | Err(Refusal::Full { .. } | Refusal::Ring(_)) => DeadLetterReason::Shed,
-            Err(Refusal::Gate(Gate::Draining)) => DeadLetterReason::Draining,
-            Err(Refusal::Gate(Gate::Open | Gate::Shelved | Gate::Closed)) => DeadLetterReason::Gone,
-            Err(Refusal::StoreUnavailable) => DeadLetterReason::Unstored,
-            Err(Refusal::Fenced) => DeadLetterReason::Fenced,
+            None | Some(Refusal::Full { .. } | Refusal::Ring(_)) => DeadLetterReason::Shed,
+            Some(Refusal::Gate(Gate::Draining)) => DeadLetterReason::Draining,
+            Some(Refusal::Gate(Gate::Open | Gate::Shelved | Gate::Closed)) => DeadLetterReason::Gone,
+            Some(Refusal::StoreUnavailable | Refusal::Unstorable(_)) => DeadLetterReason::Unstored,
+            Some(Refusal::Fenced) => DeadLetterReason::Fenced,
         };
         self.cell.bury(Queued { head, parcel }, reason, NoReply::Stopped);
         None
+    }
+
+    fn writer(&self) -> Writer {
+        Writer { actor: self.cell.core.path.clone(), epoch: self.epoch }
     }
 
     /// Whether the incarnation has ended: then nothing it sends itself arrives any more.
@@ -86,9 +112,22 @@ impl<A: Actor> OwnMail<A> {
 /// A wait that ends with the incarnation anyway.
 const FOREVER: Duration = Duration::from_secs(u32::MAX as u64);
 
+/// How a held send leaves.
+pub(crate) enum Release {
+    Now,
+    /// It went with a commit.
+    Delivered(Option<Delivered>),
+    /// Its sender was replaced.
+    Fenced,
+}
+
 /// A send that has its place in the receiver's mailbox and waits for its handler to be done.
 pub(crate) trait HeldSend: Send {
-    fn release(self: Box<Self>, sender_is_current: bool);
+    /// Whether the receiver's mail is stored.
+    fn is_stored(&self) -> bool;
+    /// What is to be stored then.
+    fn take_record(&mut self) -> Option<Record>;
+    fn release(self: Box<Self>, how: Release);
 }
 
 pub(crate) struct HeldReply<R: Send + 'static> {
@@ -97,25 +136,51 @@ pub(crate) struct HeldReply<R: Send + 'static> {
 }
 
 impl<R: Send + 'static> HeldSend for HeldReply<R> {
-    fn release(self: Box<Self>, sender_is_current: bool) {
+    fn is_stored(&self) -> bool {
+        false
+    }
+    fn take_record(&mut self) -> Option<Record> {
+        None
+    }
+    fn release(self: Box<Self>, how: Release) {
         let HeldReply { port, value } = *self;
-        if sender_is_current {
+        match how {
             // Nobody may be waiting any more: then the value is dropped, as the asker was told in `ask`.
-            drop_quietly(port.send(value));
-        } else {
-            drop_quietly(value);
+            Release::Now | Release::Delivered(_) => drop_quietly(port.answer(value)),
+            Release::Fenced => drop_quietly(value),
         }
     }
 }
 
 pub(crate) struct Held<A: Actor> {
     pub(crate) cell: Arc<Cell<A>>,
-    pub(crate) queued: Option<Queued<A::Inbox>>,
+    queued: Option<Queued<A::Inbox>>,
+    record: Option<Record>,
 }
 
 impl<A: Actor> Held<A> {
     pub(crate) fn new(cell: &Arc<Cell<A>>, head: Head, parcel: A::Inbox) -> Self {
-        Held { cell: cell.clone(), queued: Some(Queued { head, parcel }) }
+        Held { cell: cell.clone(), queued: Some(Queued { head, parcel }), record: None }
+    }
+
+    /// Makes the stored form, if the receiver's mail is stored: what has none is refused before anything is done.
+    pub(crate) fn make_record(&mut self) -> Result<(), StoreError> {
+        if let Some(queued) = &self.queued {
+            self.record = record_of(&self.cell, queued)?;
+        }
+        Ok(())
+    }
+
+    /// Gives the place back, and the message.
+    pub(crate) fn take_back(self) -> A::Inbox {
+        self.take_apart().1
+    }
+
+    /// Gives the place back, and the message with its head.
+    pub(crate) fn take_apart(mut self) -> (Head, A::Inbox) {
+        let queued = self.queued.take().expect("a send is released, or taken back, once");
+        self.cell.mailbox.give_back();
+        (queued.head, queued.parcel)
     }
 
     /// Fills its place. `None`: it became a dead letter.
@@ -133,11 +198,46 @@ impl<A: Actor> Held<A> {
         self.cell.bury(queued, reason, NoReply::Stopped);
         None
     }
+
+    /// It is on disk: now into the mailbox with it.
+    pub(crate) fn arrive(mut self, delivered: Option<Delivered>) {
+        let Some(queued) = self.queued.take() else { return };
+        let not_there = match delivered {
+            Some(Delivered::New(id)) => match self.cell.mailbox.fill_as(queued, id) {
+                Ok(()) => return,
+                // It is on disk, and comes back with the next life there.
+                Err(queued) => {
+                    if let Some(reply) = queued.parcel.reply() {
+                        reply.fail(NoReply::Stopped);
+                    }
+                    Some(queued)
+                }
+            },
+            Some(Delivered::Waiting(id)) => self.cell.repeats.wait_with(id, queued),
+            Some(Delivered::Answered(answer)) => {
+                self.cell.answer(queued.parcel, &answer);
+                None
+            }
+            Some(Delivered::Unknown) | None => Some(queued),
+        };
+        self.cell.mailbox.give_back();
+        drop_quietly(not_there.map(|queued| queued.parcel));
+    }
 }
 
 impl<A: Actor> HeldSend for Held<A> {
-    fn release(self: Box<Self>, sender_is_current: bool) {
-        self.put(sender_is_current);
+    fn is_stored(&self) -> bool {
+        self.cell.mail_form().is_some()
+    }
+    fn take_record(&mut self) -> Option<Record> {
+        self.record.take()
+    }
+    fn release(self: Box<Self>, how: Release) {
+        match how {
+            Release::Now => drop(self.put(true)),
+            Release::Fenced => drop(self.put(false)),
+            Release::Delivered(delivered) => self.arrive(delivered),
+        }
     }
 }
 

@@ -9,7 +9,8 @@ use crate::actor::{Actor, Context, Handler};
 use crate::cell::place::BoxFuture;
 use crate::message::envelope::Parcel;
 use crate::message::reply::ErasedReply;
-use crate::message::{Envelope, Message, Verdict, message_name};
+use crate::message::{Envelope, Failure, Head, Message, NoReply, Verdict, message_name};
+use crate::sync::drop_quietly;
 
 /// The kind of message a mailbox holds. Made by [`Open`] or [`inbox!`](crate::inbox!), not by hand.
 pub trait Inbox<A: Actor>: Parcel {
@@ -166,6 +167,29 @@ pub trait DurableInbox: Sized {
     ///
     /// What serde says of a value that has no such form.
     fn encode(&self) -> Result<Vec<u8>, rmp_serde::encode::Error>;
+
+    /// The head of such a message that nobody has sent yet.
+    #[doc(hidden)]
+    fn head(&self) -> Head;
+
+    /// Answers whoever asked, if anybody did, with the stored form of an answer.
+    #[doc(hidden)]
+    fn answer(self, answer: &[u8]);
+}
+
+/// The head of a message of type `M` that nobody has sent yet. Called by code that [`inbox!`](crate::inbox!) writes.
+#[doc(hidden)]
+pub fn blank_head<M: Message>(_: &Envelope<M>) -> Head {
+    Head::of::<M>()
+}
+
+/// Answers whoever asked with this message. Called by code that [`inbox!`](crate::inbox!) writes.
+#[doc(hidden)]
+pub fn answer_from<M: DurableMessage>(envelope: Envelope<M>, answer: &[u8]) {
+    match rmp_serde::from_slice(answer) {
+        Ok(answer) => drop_quietly(envelope.reply.answer(answer)),
+        Err(error) => envelope.reply.give_up(NoReply::Failed(Failure::bug(error))),
+    }
 }
 
 /// Reads one message, of this version or an older one. Called by code that [`inbox!`](crate::inbox!) writes.
@@ -242,7 +266,7 @@ const fn same(a: &[u8], b: &[u8]) -> bool {
 #[macro_export]
 macro_rules! inbox {
     (durable $vis:vis $name:ident for $actor:ty : $($message:ident),+ $(,)?) => {
-        $crate::inbox!(@enum $vis $name for $actor : $($message),+);
+        $crate::inbox!(@enum $vis $name for $actor : $($message),+ ; run_stored);
         const _: () = assert!(
             $crate::inbox_parts::distinct(&[$(<$message as $crate::Message>::NAME),+]),
             "each message of a durable inbox needs a NAME of its own"
@@ -263,14 +287,20 @@ macro_rules! inbox {
             fn encode(&self) -> Result<Vec<u8>, $crate::inbox_parts::rmp_serde::encode::Error> {
                 match self { $(Self::$message(envelope) => $crate::inbox_parts::rmp_serde::to_vec_named(envelope.message())),+ }
             }
+            fn head(&self) -> $crate::Head {
+                match self { $(Self::$message(envelope) => $crate::inbox_parts::blank_head(envelope)),+ }
+            }
+            fn answer(self, answer: &[u8]) {
+                match self { $(Self::$message(envelope) => $crate::inbox_parts::answer_from(envelope, answer)),+ }
+            }
         }
         $crate::inbox!(@parcel $name : $($message),+ ; |envelope| $crate::inbox_parts::again_from_bytes(envelope));
     };
     ($vis:vis $name:ident for $actor:ty : $($message:ident),+ $(,)?) => {
-        $crate::inbox!(@enum $vis $name for $actor : $($message),+);
+        $crate::inbox!(@enum $vis $name for $actor : $($message),+ ; run);
         $crate::inbox!(@parcel $name : $($message),+ ; |envelope| $crate::inbox_parts::Parcel::again(envelope));
     };
-    (@enum $vis:vis $name:ident for $actor:ty : $($message:ident),+) => {
+    (@enum $vis:vis $name:ident for $actor:ty : $($message:ident),+ ; $run:ident) => {
         /// What the mailbox takes.
         $vis enum $name {
             $(
@@ -287,7 +317,7 @@ macro_rules! inbox {
         })+
         impl $crate::Inbox<$actor> for $name {
             async fn run(self, actor: &mut $actor, cx: &mut $crate::Context<'_, $actor>) -> $crate::inbox_parts::Verdict {
-                match self { $(Self::$message(envelope) => envelope.run(actor, cx).await),+ }
+                match self { $(Self::$message(envelope) => envelope.$run(actor, cx).await),+ }
             }
         }
     };
@@ -326,7 +356,6 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
-    use crate::message::Failure;
 
     struct Desk;
 

@@ -2,9 +2,9 @@
 
 mod behavior;
 pub(crate) mod context;
-pub(crate) mod durable;
+mod durable;
 mod exit;
-mod held;
+pub(crate) mod held;
 mod inbox;
 mod protection;
 pub(crate) mod scope;
@@ -12,11 +12,11 @@ mod spec;
 
 pub use behavior::{Actor, Handler};
 pub use context::Context;
-pub(crate) use durable::Durability;
 pub use durable::{Durable, MigrateError, SnapshotPolicy};
 pub use exit::{ExitPhase, ExitReason};
 pub use inbox::{
-    Accepts, DecodeError, DurableInbox, DurableMessage, Inbox, Open, again_from_bytes, distinct, upgrade_from,
+    Accepts, DecodeError, DurableInbox, DurableMessage, Inbox, Open, again_from_bytes, answer_from,
+    blank_head, distinct, upgrade_from,
 };
 pub use protection::ProtectionOver;
 pub use scope::TimerHandle;

@@ -4,9 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::actor::{Actor, Durability, Durable, SnapshotPolicy};
+use crate::actor::{Actor, Durable, DurableInbox, SnapshotPolicy};
 use crate::address::ActorPath;
 use crate::cell::{Cell, CellCore, CellSettings, PlaceSpec, Terms};
+use crate::durable::Durability;
 use crate::mailbox::{MailboxSpec, Overflow};
 use crate::message::short_type_name;
 use crate::runtime::Runtime;
@@ -105,13 +106,23 @@ impl<A: Actor> ActorSpec<A> {
     }
 }
 
-impl<A: Durable> ActorSpec<A>
-where
-    A::Inbox: crate::DurableInbox,
-{
-    /// Keeps its state in the store of the runtime. Asks for a durable inbox: `inbox!(durable …)`.
-    pub fn durable(mut self, policy: SnapshotPolicy) -> Self {
-        self.durability = Some(Durability::new(policy));
+impl<A: Durable> ActorSpec<A> {
+    /// Makes each message a transaction in the store of the runtime: it is on disk before its sender hears that it was
+    /// accepted, and its removal is committed together with the state, the reply and what the handler sent. Asks for a
+    /// durable inbox: `inbox!(durable …)`. Costs one flush to accept a message and one to handle it, shared by all that
+    /// wait for one at that time.
+    pub fn durable(mut self) -> Self
+    where
+        A::Inbox: DurableInbox,
+    {
+        self.durability = Some(Durability::of_everything());
+        self
+    }
+
+    /// Keeps the state alone in the store of the runtime. **The mailbox is in memory: what waits there is gone with the
+    /// process**, and a sparing `policy` loses more; [`SnapshotPolicy`] says what.
+    pub fn snapshotted(mut self, policy: SnapshotPolicy) -> Self {
+        self.durability = Some(Durability::of_state(policy));
         self
     }
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use crate::actor::{Accepts, Actor, ExitReason, Handler};
 use crate::address::ring::with_running;
 use crate::address::tell::{Put, Refusal, put};
-use crate::address::{ActorPath, Address, Ask, Tell, TellError};
+use crate::address::ticket::post;
+use crate::address::{ActorPath, Address, Ask, Tell, TellError, Ticket};
 use crate::cell::{Cell, Observation, Place, Seat};
 use crate::mailbox::Quarantined;
 use crate::message::envelope::{Envelope, Whom};
@@ -89,7 +90,8 @@ impl<A: Actor> ActorRef<A> {
         Tell::new(self, message)
     }
 
-    /// Tells the actor `message` now, or not at all.
+    /// Tells the actor `message` now, or not at all. To a [durable](crate::ActorSpec::durable) actor it is a
+    /// [`post`](ActorRef::post) whose ticket nobody keeps.
     ///
     /// # Errors
     ///
@@ -101,13 +103,29 @@ impl<A: Actor> ActorRef<A> {
         A: Handler<M>,
         A::Inbox: Accepts<M, A>,
     {
-        match put(self, Envelope::told(message)) {
-            Put::Done => Ok(()),
-            Put::Refused(refusal, envelope) => Err(refusal.with(&self.cell, envelope.message)),
-            Put::Wait(envelope) => {
-                Err(Refusal::Full { waited: Duration::ZERO }.with(&self.cell, envelope.message))
-            }
-        }
+        self.post(message).map(drop)
+    }
+
+    /// Tells the actor `message` without waiting: for one that is [durable](crate::ActorSpec::durable) it has its place
+    /// in the mailbox and in the queue of the store when this returns, and is on disk when the [`Ticket`] is ready. Killed
+    /// before that, the process has lost it.
+    ///
+    /// # Errors
+    ///
+    /// [`TellError`] with the message in it. [`TellError::MailboxFull`] also when the queue of the store is full.
+    pub fn post<M>(&self, message: M) -> Result<Ticket, TellError<M>>
+    where
+        M: Message,
+        A: Handler<M>,
+        A::Inbox: Accepts<M, A>,
+    {
+        let put = match put(self, Envelope::told(message)) {
+            Put::Done => return Ok(Ticket::done()),
+            Put::Refused(refusal, envelope) => Err((refusal, envelope)),
+            Put::Wait(envelope) if self.cell.mail_form().is_some() => post(self, envelope),
+            Put::Wait(envelope) => Err((Refusal::Full { waited: Duration::ZERO }, envelope)),
+        };
+        put.map_err(|(refusal, envelope)| refusal.with(&self.cell, envelope.message))
     }
 
     /// Asks the actor: ready with the reply, or a typed reason, within 5 s or as [`within`](Ask::within) says.

@@ -7,6 +7,7 @@ mod path;
 mod recipient;
 pub(crate) mod ring;
 pub(crate) mod tell;
+mod ticket;
 
 pub use actor_ref::ActorRef;
 pub use ask::{Ask, AskError};
@@ -15,3 +16,4 @@ pub use path::{ActorPath, Epoch, PATH_LEN_MAX, PathError};
 pub use recipient::Recipient;
 pub(crate) use ring::{Running, Waits};
 pub use tell::{Tell, TellError};
+pub use ticket::Ticket;

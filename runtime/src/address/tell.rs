@@ -9,15 +9,18 @@ use std::time::Duration;
 
 use tokio::task::coop::{consume_budget, poll_proceed};
 
+use crate::actor::held::Held;
 use crate::actor::{Accepts, Actor, Handler};
 use crate::address::ring::{Fenced, WaitOn, Waiting, stamp, with_running};
 use crate::address::{ActorPath, ActorRef};
 use crate::cell::Cell;
+use crate::durable::accept;
 use crate::mailbox::line::InLine;
 use crate::mailbox::queue::{Gate, Pushed, Queued, Room};
 use crate::mailbox::{DeadLetterReason, Overflow};
-use crate::message::envelope::Envelope;
+use crate::message::envelope::{Envelope, KeptHead};
 use crate::message::{Head, Message, NoReply, message_name};
+use crate::store::StoreError;
 
 /// Why a message was not accepted. It is in here: take it back with [`into_message`](TellError::into_message).
 #[derive(thiserror::Error)]
@@ -67,6 +70,17 @@ pub enum TellError<M> {
         /// What was not accepted.
         message: M,
     },
+    /// The actor is durable, and the message has no stored form, or one that is too long. Mend the message.
+    #[error("the message to {to} cannot be stored")]
+    Unstorable {
+        /// For whom it was.
+        to: ActorPath,
+        /// What the store says.
+        #[source]
+        cause: StoreError,
+        /// What was not accepted.
+        message: M,
+    },
     /// Waiting for room there would close a ring of actors that wait for one another. Break the ring: use `try_tell`,
     /// or send from a task ([`Context::spawn`](crate::Context::spawn)).
     #[error("waiting would close a ring: {}", Ring(ring))]
@@ -95,6 +109,7 @@ impl<M> TellError<M> {
             | TellError::Draining { message, .. }
             | TellError::Stopped { message, .. }
             | TellError::StoreUnavailable { message, .. }
+            | TellError::Unstorable { message, .. }
             | TellError::WaitsInRing { message, .. }
             | TellError::SenderFenced { message, .. } => message,
         }
@@ -135,6 +150,7 @@ pub(crate) enum Refusal {
     Full { waited: Duration },
     Gate(Gate),
     StoreUnavailable,
+    Unstorable(StoreError),
     Ring(Vec<ActorPath>),
     Fenced,
 }
@@ -151,6 +167,7 @@ impl Refusal {
             Refusal::Gate(Gate::Shelved) => TellError::Stopped { to, message },
             Refusal::Gate(Gate::Open | Gate::Closed) => TellError::Gone { to, message },
             Refusal::StoreUnavailable => TellError::StoreUnavailable { to, message },
+            Refusal::Unstorable(cause) => TellError::Unstorable { to, cause, message },
             Refusal::Ring(ring) => TellError::WaitsInRing { ring, message },
             Refusal::Fenced => TellError::SenderFenced { to, message },
         }
@@ -161,7 +178,7 @@ impl Refusal {
 pub(crate) enum Put<M: Message> {
     Done,
     Refused(Refusal, Envelope<M>),
-    /// Full, and the policy lets the sender wait.
+    /// Full, and the policy lets the sender wait; or it goes by way of the store.
     Wait(Envelope<M>),
 }
 
@@ -174,12 +191,17 @@ where
     A::Inbox: Accepts<M, A>,
 {
     let cell = to.cell();
-    if cell.core.is_durable && !cell.core.world.store_available() {
-        return Put::Refused(Refusal::StoreUnavailable, envelope);
+    if cell.core.is_durable {
+        if !cell.core.world.store_available() {
+            return Put::Refused(Refusal::StoreUnavailable, envelope);
+        }
+        if cell.mail_form().is_some() {
+            return Put::Wait(envelope); // for the disk
+        }
     }
     let Ok(mut head) = stamp::<M>() else { return Put::Refused(Refusal::Fenced, envelope) };
     head.whom = to.whom();
-    let back = |parcel: A::Inbox| parcel.unwrap().expect("an inbox gives back what was wrapped into it");
+    let back = taken_out::<A, M>;
     match cell.mailbox.push(Queued { head, parcel: A::Inbox::wrap(envelope) }) {
         Pushed::Done => Put::Done,
         Pushed::Shed(shed) => {
@@ -266,12 +288,26 @@ where
         return Err((Refusal::Fenced, envelope));
     };
     head.whom = to.whom();
+    if cell.mail_form().is_some() {
+        head.kept = envelope.reply.expires_ms(&cell.core.world.clock).map(KeptHead::until);
+        let held = Held::new(cell, head, A::Inbox::wrap(envelope));
+        return accept(held, None)
+            .await
+            .map(drop)
+            .map_err(|(refusal, parcel)| (refusal, taken_out::<A, M>(parcel)));
+    }
     let queued = Queued { head, parcel: A::Inbox::wrap(envelope) };
     cell.mailbox.fill(queued).map(drop).map_err(|(queued, gate)| {
         cell.mailbox.give_back();
-        let envelope = queued.parcel.unwrap().expect("an inbox gives back what was wrapped into it");
-        (Refusal::Gate(gate), envelope)
+        (Refusal::Gate(gate), taken_out::<A, M>(queued.parcel))
     })
+}
+
+fn taken_out<A: Actor, M: Message>(parcel: A::Inbox) -> Envelope<M>
+where
+    A::Inbox: Accepts<M, A>,
+{
+    parcel.unwrap().expect("an inbox gives back what was wrapped into it")
 }
 
 /// A tell under way: made by [`ActorRef::tell`], ready when the message is in the mailbox.

@@ -6,18 +6,18 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use crate::actor::durable::Journal;
 use crate::actor::scope::Scope;
 use crate::actor::{Actor, Context, ExitPhase, ExitReason, Inbox};
 use crate::address::Running;
 use crate::cell::{Cell, Incarnation, Place, Seat, Terms};
+use crate::durable::Journal;
 use crate::mailbox::DeadLetterReason;
 use crate::mailbox::batch::NoMail;
 use crate::mailbox::lanes::{ControlLane, Ear, Raised};
 use crate::mailbox::queue::Queued;
 use crate::message::envelope::{NotDone, Parcel, caught};
 use crate::message::reply::refusal;
-use crate::message::{Failure, FailureClass, Head, NoReply, Verdict};
+use crate::message::{Chain, Failure, FailureClass, Head, NoReply, Verdict};
 use crate::store::{CommitError, StoreError};
 use crate::sync::{drop_quietly, give_way};
 
@@ -159,6 +159,18 @@ impl<A: Actor> Life<A> {
                 cell.mailbox.keep_copy(incarnation.0, again);
             }
             running.work_on(&head);
+            if let Some(journal) = &journal
+                && let Some(reason) = cell.past(&head)
+            {
+                match Box::pin(self.lay_aside(journal, &head, reason)).await {
+                    After::Next => continue,
+                    After::End(reason) => {
+                        scope.abort();
+                        drop_quietly(actor);
+                        return reason;
+                    }
+                }
+            }
             let verdict = {
                 let journal = journal.as_deref_mut();
                 let mut cx = Context::new(&cell, incarnation, &control, scope, journal, &head);
@@ -264,10 +276,7 @@ impl<A: Actor> Life<A> {
             None => return After::End(self.cut(phase)),
         };
         match why {
-            NotDone::Expired => {
-                self.done_with(head, DeadLetterReason::Expired);
-                After::Next
-            }
+            NotDone::Expired => self.lay_to_rest(journal, head, DeadLetterReason::Expired).await,
             NotDone::OutOfTime => {
                 let within = self.terms.settings.progress_within.unwrap_or_default();
                 After::End(ExitReason::NoProgress { within })
@@ -300,7 +309,7 @@ impl<A: Actor> Life<A> {
         cell.core.metrics.failure(&cell.core.world.telemetry, failure.class());
         let is_cut =
             failure.class() == FailureClass::Cancelled && self.control.lane().raised() >= Raised::Stop;
-        if let (Some(durability), Some(journal)) = (&cell.durability, journal) {
+        if let (Some(durability), Some(journal)) = (&cell.durability, &mut *journal) {
             // What the handler changed is thrown away with the state in memory.
             let phase = ExitPhase::Handle;
             let before = {
@@ -329,21 +338,20 @@ impl<A: Actor> Life<A> {
         }
         let asker = cell.mailbox.reply_in_hand(self.incarnation.0).filter(|reply| reply.is_open());
         let answer = |failure| if is_cut { NoReply::Stopped } else { refusal(failure) };
-        match asker {
-            Some(asker) if failure.class() != FailureClass::Exhausted => asker.fail(answer(failure)),
-            asker => {
-                let reason = match failure.class() {
-                    FailureClass::Exhausted => DeadLetterReason::Exhausted(failure.clone()),
-                    FailureClass::Cancelled => DeadLetterReason::Cut,
-                    _ => DeadLetterReason::Failed(failure.clone()),
-                };
-                self.done_with(head, reason);
-                if let Some(asker) = asker {
-                    asker.fail(answer(failure));
-                }
-            }
+        let reason = match failure.class() {
+            FailureClass::Exhausted => Some(DeadLetterReason::Exhausted(failure.clone())),
+            _ if asker.is_some() => None,
+            FailureClass::Cancelled => Some(DeadLetterReason::Cut),
+            _ => Some(DeadLetterReason::Failed(failure.clone())),
+        };
+        let after = match reason {
+            Some(reason) => self.lay_to_rest(journal, head, reason).await,
+            None => self.close(journal, head).await,
+        };
+        if let (Some(asker), After::Next) = (asker, &after) {
+            asker.fail(answer(failure));
         }
-        After::Next
+        after
     }
 
     /// Lays the message of a durable actor back in front and waits out the backoff. `false`: it had its tries.
@@ -383,6 +391,59 @@ impl<A: Actor> Life<A> {
         true
     }
 
+    /// A message of which nothing remains but a dead letter.
+    async fn lay_to_rest(
+        &mut self,
+        journal: &Option<Box<Journal>>,
+        head: &Head,
+        reason: DeadLetterReason,
+    ) -> After {
+        if let Some(journal) = journal
+            && self.cell.mail_form().is_some()
+        {
+            return self.lay_aside(journal, head, reason).await;
+        }
+        self.cell.core.dead_letter(head.clone(), reason);
+        After::Next
+    }
+
+    /// Takes a message out of the stored inbox, and keeps it aside with its cause.
+    async fn lay_aside(&mut self, journal: &Journal, head: &Head, reason: DeadLetterReason) -> After {
+        let cause = Chain(&reason).to_string();
+        match self.close_in_store(journal, head, Some(cause)).await {
+            Ok(()) => {
+                self.cell.laid_aside(head, reason);
+                After::Next
+            }
+            Err(error) => self.unstored(head, error).await,
+        }
+    }
+
+    /// A message is done, though its handler did nothing that is kept, and its asker is to hear of it.
+    async fn close(&mut self, journal: &Option<Box<Journal>>, head: &Head) -> After {
+        if let Some(journal) = journal
+            && self.cell.mail_form().is_some()
+            && let Err(error) = self.close_in_store(journal, head, None).await
+        {
+            return self.unstored(head, error).await;
+        }
+        After::Next
+    }
+
+    async fn close_in_store(
+        &self,
+        journal: &Journal,
+        head: &Head,
+        cause: Option<String>,
+    ) -> Result<(), CommitError> {
+        let Some(durability) = &self.cell.durability else { return Ok(()) };
+        // No cut in the middle of a commit: it could not say whether the message was applied.
+        self.control.lane().shield(true);
+        let closed = durability.close(&self.cell, journal, head.id, cause).await;
+        self.control.lane().shield(false);
+        closed
+    }
+
     /// The state could not be stored: nothing left, and whether it was kept shows when the store is opened again.
     async fn unstored(&mut self, head: &Head, error: CommitError) -> After {
         let cell = self.cell.clone();
@@ -395,7 +456,10 @@ impl<A: Actor> Life<A> {
         if let Some(asker) = cell.mailbox.reply_in_hand(self.incarnation.0) {
             asker.fail(NoReply::StoreUnavailable(cause.clone()));
         }
-        self.done_with(head, DeadLetterReason::Unstored);
+        let is_on_disk = cell.mail_form().is_some(); // and comes back when the store is opened again
+        if !is_on_disk {
+            cell.core.dead_letter(head.clone(), DeadLetterReason::Unstored);
+        }
         drop_quietly(cell.mailbox.take_hand(self.incarnation.0)); // reported: it must not come again
         // The state in memory is not the stored one any more, and the store is closed until the process opens it
         // anew: from here on this life only says no.
@@ -409,17 +473,16 @@ impl<A: Actor> Life<A> {
             match cell.mailbox.next(self.incarnation.0, self.control.waker()) {
                 Ok(queued) => {
                     let answer = NoReply::StoreUnavailable(cause.clone());
-                    cell.bury(queued, DeadLetterReason::Unstored, answer);
+                    match is_on_disk {
+                        true => cell.turn_away(queued, answer),
+                        false => cell.bury(queued, DeadLetterReason::Unstored, answer),
+                    }
                 }
                 Err(NoMail::Dry) => self.control.woken().await,
                 Err(NoMail::Shut) => return After::End(ExitReason::Shutdown),
                 Err(NoMail::Fenced) => return After::End(ExitReason::Unresponsive),
             }
         }
-    }
-
-    fn done_with(&self, head: &Head, reason: DeadLetterReason) {
-        self.cell.core.dead_letter(head.clone(), reason);
     }
 
     async fn serve_within(

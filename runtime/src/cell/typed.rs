@@ -4,17 +4,19 @@ use std::any::Any;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::actor::{Actor, Durability, ExitReason};
+use crate::actor::{Actor, ExitReason};
 use crate::address::ring;
 use crate::cell::place::BoxFuture;
 use crate::cell::watch::Watched;
 use crate::cell::{CellCore, Incarnation, LaunchError, Link, Place, Seat, ractor_bridge};
+use crate::durable::{Durability, MailForm};
 use crate::events::RuntimeEvent;
 use crate::mailbox::glance::Glance;
 use crate::mailbox::hand::Hand;
 use crate::mailbox::lanes::Raised;
 use crate::mailbox::quarantine::Quarantine;
 use crate::mailbox::queue::{Gate, Mailbox, Queued};
+use crate::mailbox::stored::Repeats;
 use crate::mailbox::{DeadLetterReason, MailboxSpec, Overflow};
 use crate::message::envelope::{Parcel, Whom};
 use crate::message::{Head, MessageId, NoReply};
@@ -50,6 +52,7 @@ pub(crate) struct Cell<A: Actor> {
     pub(crate) mailbox: Mailbox<A::Inbox>,
     pub(crate) durability: Option<Durability<A>>,
     pub(crate) quarantine: Quarantine<A::Inbox>,
+    pub(crate) repeats: Repeats<A::Inbox>,
     pub(crate) watched: Watched,
     ending: Mutex<()>,
 }
@@ -63,9 +66,22 @@ impl<A: Actor> Cell<A> {
             mailbox: Mailbox::new(mailbox, core.world.clock),
             durability,
             quarantine: Quarantine::default(),
+            repeats: Repeats::default(),
             watched: Watched::default(),
             core,
             ending: Mutex::default(),
+        }
+    }
+
+    /// The stored form of its mail, if that is kept.
+    pub(crate) fn mail_form(&self) -> Option<MailForm<A::Inbox>> {
+        self.durability.as_ref()?.mail()
+    }
+
+    /// Answers whoever asked with `repeat`, a message that is done already.
+    pub(crate) fn answer(&self, repeat: A::Inbox, answer: &[u8]) {
+        if let Some(form) = self.mail_form() {
+            form.answer(repeat, answer);
         }
     }
 
@@ -80,9 +96,55 @@ impl<A: Actor> Cell<A> {
     }
 
     fn clear_out(&self, gate: Gate) {
+        let is_stored = self.mail_form().is_some();
         for queued in self.mailbox.close(gate) {
-            self.bury(queued, DeadLetterReason::Gone, NoReply::Stopped);
+            if !is_stored {
+                self.bury(queued, DeadLetterReason::Gone, NoReply::Stopped);
+                continue;
+            }
+            self.turn_away(queued, NoReply::Stopped);
         }
+    }
+
+    /// Lets go of a message that is on disk, for the next life at this path.
+    pub(crate) fn turn_away(&self, queued: Queued<A::Inbox>, answer: NoReply) {
+        if let Some(reply) = queued.parcel.reply() {
+            reply.fail(answer);
+        }
+        drop_quietly(queued.parcel);
+    }
+
+    /// Why the message with that head, which is on disk, is not handled any more.
+    pub(crate) fn past(&self, head: &Head) -> Option<DeadLetterReason> {
+        self.mail_form()?;
+        if head.tries > self.terms().settings.redeliveries {
+            let last = self.core.exits_after(Incarnation(0)).pop().map(|(.., reason)| reason);
+            return Some(last.map_or(DeadLetterReason::Cut, DeadLetterReason::Crashed));
+        }
+        let expires_ms = head.kept.as_ref()?.expires_ms?;
+        (expires_ms < self.core.world.clock.wall_ms()).then_some(DeadLetterReason::Expired)
+    }
+
+    /// A message was laid aside in the store: says so.
+    pub(crate) fn laid_aside(&self, head: &Head, reason: DeadLetterReason) {
+        self.give_up_repeats(head.id);
+        match reason {
+            DeadLetterReason::Crashed(cause) if self.terms().settings.quarantines => {
+                let (path, message) = (self.core.path.clone(), head.kind.look_up().name);
+                self.core.world.publish(RuntimeEvent::Quarantined { path, message, id: head.id, cause });
+            }
+            reason => self.core.dead_letter(head.clone(), reason),
+        }
+    }
+
+    /// Answers those who asked again while the message was waiting.
+    pub(crate) fn answer_repeats(&self, of: MessageId, answer: &[u8]) {
+        self.repeats.take(of).into_iter().for_each(|repeat| self.answer(repeat.parcel, answer));
+    }
+
+    /// Those who asked again get no answer either.
+    pub(crate) fn give_up_repeats(&self, of: MessageId) {
+        self.repeats.take(of).into_iter().for_each(|repeat| self.turn_away(repeat, NoReply::Dropped));
     }
 
     /// The dead letter of a message that waited, and the word to its asker.
@@ -177,6 +239,9 @@ impl<A: Actor> Cell<A> {
         if hand.is_done {
             return hand.again;
         }
+        if self.mail_form().is_some() {
+            return self.settle_stored(hand, reason);
+        }
         if hand.settling {
             // Killed in the middle of its commit: run again it might be applied twice, so it is reported instead.
             return self.bury_hand(hand, DeadLetterReason::Unstored, NoReply::Stopped);
@@ -208,6 +273,29 @@ impl<A: Actor> Cell<A> {
                 }
             }
         }
+    }
+
+    /// As [`settle_hand`](Cell::settle_hand), of a message that is on disk: it keeps its place. The next life finds out
+    /// whether a commit under way has removed it, and lays aside what has had its tries.
+    fn settle_stored(&self, hand: Hand<A::Inbox>, reason: &ExitReason) -> Option<Box<A::Inbox>> {
+        let Hand { head, reply, again, settling, .. } = hand;
+        // A stop is nobody's fault. After a kill it is counted, or a stuck message would come back for ever.
+        let is_try = !settling && !matches!(reason, ExitReason::Shutdown);
+        if is_try
+            && self.was_last_try(&head, reason)
+            && let Some(reply) = &reply
+        {
+            reply.fail(NoReply::ActorFailed(reason.clone()));
+        }
+        let head = Head {
+            tries: head.tries + u32::from(is_try),
+            has_fallen: head.has_fallen || reason.is_fall(),
+            ..head
+        };
+        if let Some(again) = again {
+            self.mailbox.put_back(*again, head);
+        }
+        None
     }
 
     /// Whoever looks for rings of waits finds the message here from now on. `false`: it would close one, for the handler

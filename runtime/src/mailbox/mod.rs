@@ -14,6 +14,7 @@ pub(crate) mod queue;
 #[cfg(all(test, greenroom_races))]
 mod races;
 mod stamps;
+pub(crate) mod stored;
 
 pub use dead_letters::{DeadLetter, DeadLetterReason, DeadLetters};
 pub use lanes::StopToken;

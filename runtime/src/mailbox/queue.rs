@@ -30,7 +30,7 @@ pub(crate) struct Mailbox<E> {
     pub(super) in_line: AtomicUsize,
     pub(super) inbound: OwnLine<Mutex<Inbound<E>>>,
     /// Places ever given away, to a message or on a promise. Written only under the lock of `inbound`.
-    given: AtomicUsize,
+    pub(super) given: AtomicUsize,
     pub(super) batch: OwnLine<Mutex<Batch<E>>>,
     /// Places ever freed. Written only under the lock of `batch`. What is given and not freed is the length: two
     /// counters with one writer each, so that neither side pays for the other's.
@@ -281,8 +281,14 @@ impl<E: Parcel> Mailbox<E> {
     #[inline(always)]
     fn enqueue(&self, mut inbound: MutexGuard<'_, Inbound<E>>, mut queued: Queued<E>) -> MessageId {
         inbound.last_id += 1;
-        let id = MessageId(inbound.last_id);
-        queued.head.id = id;
+        queued.head.id = MessageId(inbound.last_id);
+        self.enqueue_as(inbound, queued)
+    }
+
+    /// As [`enqueue`](Mailbox::enqueue), with the number that it has.
+    #[inline(always)]
+    pub(super) fn enqueue_as(&self, mut inbound: MutexGuard<'_, Inbound<E>>, queued: Queued<E>) -> MessageId {
+        let id = queued.head.id;
         inbound.items.push_back(queued);
         let reader = inbound.reader.take();
         // Whoever is woken takes it at once, so most asks need no look at the clock.

@@ -8,11 +8,11 @@ use std::task::Poll;
 
 use serde::{Deserialize, Serialize};
 
-use crate::actor::{Context, Handler};
+use crate::actor::{Context, DurableMessage, Handler};
 use crate::address::ActorPath;
 use crate::message::reply::{ErasedReply, ReplyPort};
 use crate::message::{Failure, Message, message_name};
-use crate::store::CommitError;
+use crate::store::{CommitError, StoredMessage};
 use crate::sync::{drop_quietly, panic_text};
 
 /// The number of a message: rising in the order in which its receiver accepted them, unique within the receiver.
@@ -40,6 +40,31 @@ pub struct Head {
     pub trace: u64,
     pub(crate) kind: KindOf,
     pub(crate) whom: Whom,
+    /// Only of messages that are stored, and of few of them.
+    pub(crate) kept: Option<Box<KeptHead>>,
+}
+
+/// What else is known of a message that is stored.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct KeptHead {
+    /// The number under which it was accepted first, if that is another.
+    pub(crate) origin: Option<MessageId>,
+    pub(crate) request: Option<String>,
+    pub(crate) expires_ms: Option<u64>,
+}
+
+impl KeptHead {
+    pub(crate) fn until(expires_ms: u64) -> Box<Self> {
+        Box::new(KeptHead { expires_ms: Some(expires_ms), ..KeptHead::default() })
+    }
+
+    /// `None`: nothing out of the ordinary.
+    pub(crate) fn of(message: &StoredMessage) -> Option<Box<Self>> {
+        let origin = (message.origin != message.id).then_some(message.origin);
+        let (request, expires_ms) = (message.request.clone(), message.expires_ms);
+        let is_plain = origin.is_none() && request.is_none() && expires_ms.is_none();
+        (!is_plain).then(|| Box::new(KeptHead { origin, request, expires_ms }))
+    }
 }
 
 /// Whom a message is for.
@@ -93,6 +118,9 @@ impl Head {
         (self.id, self.tries, self.trace, self.kind) = (other.id, other.tries, other.trace, other.kind);
         self.has_fallen = other.has_fallen;
         self.whom = other.whom;
+        if self.kept.is_some() || other.kept.is_some() {
+            self.kept.clone_from(&other.kept);
+        }
         if self.sender.is_some() || other.sender.is_some() {
             self.sender.clone_from(&other.sender);
         }
@@ -122,6 +150,9 @@ pub struct Envelope<M: Message> {
 /// How the delivery of one message ended, without its type. `Ok`: handled, committed where that applies, answered.
 #[doc(hidden)]
 pub type Verdict = Result<(), Box<NotDone>>;
+
+/// What makes the stored form of an answer.
+pub(crate) type StoredForm<R> = fn(&R) -> Result<Vec<u8>, rmp_serde::encode::Error>;
 
 /// Why a message was not handled to its end.
 #[derive(Debug)]
@@ -176,26 +207,51 @@ impl<M: Message> Envelope<M> {
         &self.message
     }
 
-    /// Delivers the message: the one generic place where an author's handler runs.
+    /// Delivers the message.
     #[doc(hidden)]
     pub async fn run<A: Handler<M>>(self, actor: &mut A, cx: &mut Context<'_, A>) -> Verdict {
+        self.deliver(actor, cx, None).await
+    }
+
+    /// Delivers the message of an inbox that may be stored.
+    #[doc(hidden)]
+    pub async fn run_stored<A: Handler<M>>(self, actor: &mut A, cx: &mut Context<'_, A>) -> Verdict
+    where
+        M: DurableMessage,
+    {
+        self.deliver(actor, cx, Some(rmp_serde::to_vec_named)).await
+    }
+
+    /// The one generic place where an author's handler runs.
+    async fn deliver<A: Handler<M>>(
+        self,
+        actor: &mut A,
+        cx: &mut Context<'_, A>,
+        stored_form: Option<StoredForm<M::Reply>>,
+    ) -> Verdict {
         let Envelope { message, reply } = self;
         if !reply.is_nobody() && !reply.is_open() {
             drop_quietly(message);
             return Err(Box::new(NotDone::Expired));
         }
-        let value = match caught(pin!(actor.handle(message, cx))).await {
+        let mut value = match caught(pin!(actor.handle(message, cx))).await {
             Ok(Ok(value)) => Some(value),
             Ok(Err(failure)) if failure.is_answered_elsewhere() => None,
             Ok(Err(failure)) => return Err(Box::new(NotDone::Failed(failure))),
             Err(panic) => return Err(Box::new(NotDone::Panicked(panic))),
         };
         // Output gate: nothing the handler did is seen by anybody before the state that explains it is stored.
-        if cx.has_to_settle()
-            && let Err(error) = cx.settle(actor).await
-        {
-            drop_quietly(value);
-            return Err(Box::new(NotDone::Unstored(error)));
+        if cx.has_to_settle() {
+            if let Some(stored_form) = stored_form.filter(|_| cx.answers_with_its_commit())
+                && let Some(value) = value.take()
+                && let Err(error) = cx.hold_answer(reply.twin(), value, stored_form)
+            {
+                return Err(Box::new(NotDone::Unstored(CommitError::Store(error))));
+            }
+            if let Err(error) = cx.settle(actor).await {
+                drop_quietly(value);
+                return Err(Box::new(NotDone::Unstored(error)));
+            }
         }
         match value {
             Some(value) if reply.is_nobody() => drop_quietly(value),

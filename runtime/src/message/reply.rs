@@ -13,6 +13,7 @@ use crate::actor::ExitReason;
 use crate::address::tell::Ring;
 use crate::address::{ActorPath, ring};
 use crate::cell::CellCore;
+use crate::clock::Clock;
 use crate::message::Failure;
 use crate::store::StoreError;
 use crate::sync::raced::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -266,6 +267,12 @@ impl<R: Send + 'static> ReplyPort<R> {
     /// Whether somebody still waits for the answer.
     pub fn is_open(&self) -> bool {
         self.slot.as_ref().is_some_and(|slot| AnyReply::is_open(&**slot))
+    }
+
+    /// When the asker gives up, in milliseconds since 1970.
+    pub(crate) fn expires_ms(&self, clock: &Clock) -> Option<u64> {
+        let left = self.slot.as_ref()?.deadline.saturating_duration_since(clock.now());
+        Some(clock.wall_ms().saturating_add(u64::try_from(left.as_millis()).unwrap_or(u64::MAX)))
     }
 
     pub(crate) fn is_nobody(&self) -> bool {

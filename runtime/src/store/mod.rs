@@ -28,8 +28,8 @@ pub use stored::{
     CONTENT_LEN_MAX, JournalEntry, LaidAside, REQUEST_LEN_MAX, Record, SNAPSHOT_LEN_MAX, Snapshot,
     StoredAnswer, StoredMessage,
 };
+pub(crate) use writer::{Claim, Committed, StoreHandle, store_writer};
 pub use writer::{CommitError, WriterStats};
-pub(crate) use writer::{StoreHandle, store_writer};
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use greenroom::testing::FaultyStore;
-use greenroom::{AskError, MemoryStore, SnapshotPolicy};
+use greenroom::{AskError, MemoryStore};
 
 use super::{Give, Manner, Outcome, Side, billing, case, give, roles, stored, taker, team};
 use crate::support::{Board, Gate, end, soon};
@@ -56,7 +56,7 @@ async fn the_acceptance_of_a_durable_taker_leaves_only_after_its_commit() {
     let store = Arc::new(FaultyStore::new(MemoryStore::new()));
     let runtime = stored(store.clone(), team()).await;
     let board = Board::default();
-    let spec = taker("taker", Manner::Takes, &board).durable(SnapshotPolicy::EveryMessage);
+    let spec = taker("taker", Manner::Takes, &board).durable();
     runtime.spawn_spec(spec).await.unwrap();
     let side = Side::plain(&runtime).await;
     let next = store.commits() + 1;
@@ -84,7 +84,7 @@ async fn a_giver_that_restarts_offers_again_with_the_same_id_and_the_case_is_tak
     let (board, gate) = (Board::default(), Gate::new());
     for name in pool {
         let spec = taker(name, Manner::TakesSlowly(gate.clone()), &board);
-        runtime.spawn_spec(spec.durable(SnapshotPolicy::EveryMessage)).await.unwrap();
+        runtime.spawn_spec(spec.durable()).await.unwrap();
     }
     let side = Side::durable(&runtime).await;
     side.giver.ask(give(case("t-1"))).await.unwrap();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use greenroom::testing::{Fault, FaultyStore};
-use greenroom::{ActorPath, AskError, HandoffFailure, MemoryStore, Roles, Runtime, SnapshotPolicy};
+use greenroom::{ActorPath, AskError, HandoffFailure, MemoryStore, Roles, Runtime};
 
 use super::{Case, Manner, Offer, Outcome, Side, billing, case, roles, stored, taker, unstored};
 use crate::support::{Board, Comeback, Gate, Kept, Relaunch, end, keep_as, path, secs};
@@ -200,7 +200,7 @@ async fn a_member_that_is_laid_aside_or_drains_is_passed_over() {
 async fn a_durable_member_whose_store_has_failed_is_passed_over() {
     let store = Arc::new(FaultyStore::new(MemoryStore::new()));
     let runtime = stored(store.clone(), pool(&A_AND_B)).await;
-    let spec = taker("a", Manner::Takes, &Board::default()).durable(SnapshotPolicy::EveryMessage);
+    let spec = taker("a", Manner::Takes, &Board::default()).durable();
     let a = keep_as(&runtime, spec, Comeback::AtOnce).await;
     hire(&runtime, &["b"]).await;
     let side = Side::plain(&runtime).await;

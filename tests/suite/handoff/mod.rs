@@ -8,8 +8,7 @@ use std::collections::BTreeMap;
 
 use greenroom::{
     Actor, ActorRef, ActorSpec, Address, Context, Decision, Durable, DurableMessage, Failure, HandOffExt,
-    Handler, Handoff, HandoffId, HandoffOutcome, HandoffPayload, Message, Role, Roles, Runtime,
-    SnapshotPolicy, Store, inbox,
+    Handler, Handoff, HandoffId, HandoffOutcome, HandoffPayload, Message, Role, Roles, Runtime, Store, inbox,
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, mpsc};
@@ -212,7 +211,7 @@ impl Side {
     /// A durable giver that comes back after a crash.
     async fn durable(runtime: &Runtime) -> Self {
         let (spec, board, heard) = Side::spec();
-        let giver = keep(runtime, spec.durable(SnapshotPolicy::EveryMessage)).await.actor;
+        let giver = keep(runtime, spec.durable()).await.actor;
         Side { giver, board, heard }
     }
 

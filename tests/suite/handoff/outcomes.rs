@@ -1,8 +1,6 @@
 //! What the giver hears: the case is taken, comes back, or nobody can be asked.
 
-use greenroom::{
-    AskError, ExitReason, Fallback, HandoffFailure, HandoffId, MemoryStore, Role, Runtime, SnapshotPolicy,
-};
+use greenroom::{AskError, ExitReason, Fallback, HandoffFailure, HandoffId, MemoryStore, Role, Runtime};
 
 use super::{
     Manner, Offer, Outcome, Side, billing, case, give, roles, stored, taker, team, technical, unstored,
@@ -20,7 +18,7 @@ async fn come_and_go(runtime: &Runtime, name: &str, board: &Board) {
 async fn an_accepted_case_is_the_takers_and_the_giver_forgets_it() {
     let runtime = stored(MemoryStore::new(), team()).await;
     let board = Board::default();
-    let spec = taker("taker", Manner::Takes, &board).durable(SnapshotPolicy::EveryMessage);
+    let spec = taker("taker", Manner::Takes, &board).durable();
     runtime.spawn_spec(spec).await.unwrap();
     let side = Side::durable(&runtime).await;
 

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use greenroom::testing::FaultyStore;
 use greenroom::{
     Actor, ActorSpec, Context, Durable, DurableMessage, Failure, Handler, MemoryStore, Message, ReplyPort,
-    Runtime, SnapshotPolicy, Store, inbox,
+    Runtime, Store, inbox,
 };
 use serde::{Deserialize, Serialize};
 
@@ -184,7 +184,7 @@ fn volatile(plan: &Plan) -> ActorSpec<Tally> {
 }
 
 fn tally(plan: &Plan) -> ActorSpec<Tally> {
-    volatile(plan).durable(SnapshotPolicy::EveryMessage)
+    volatile(plan).durable()
 }
 
 async fn stored(store: impl Store) -> Runtime {

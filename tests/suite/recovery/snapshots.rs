@@ -11,7 +11,7 @@ use crate::support::{end, keep, secs};
 async fn a_crash_costs_what_came_after_the_last_third_message() {
     let runtime = stored(MemoryStore::new()).await;
     let plan = Plan::default();
-    let spec = volatile(&plan).durable(SnapshotPolicy::EveryMessages(3));
+    let spec = volatile(&plan).snapshotted(SnapshotPolicy::EveryMessages(3));
     let kept = keep(&runtime, spec).await;
 
     // Up to two messages before the first snapshot, none behind it, two behind it.
@@ -33,7 +33,7 @@ async fn a_crash_costs_what_came_after_the_last_third_message() {
 #[tokio::test(start_paused = true)]
 async fn an_orderly_stop_stores_the_rest() {
     let store = MemoryStore::new();
-    let spec = || volatile(&Plan::default()).durable(SnapshotPolicy::EveryMessages(3));
+    let spec = || volatile(&Plan::default()).snapshotted(SnapshotPolicy::EveryMessages(3));
     let runtime = stored(store.clone()).await;
     let tally = runtime.spawn_spec(spec()).await.unwrap();
     for part in [1, 2, 4, 8] {

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use greenroom::testing::Fault;
 use greenroom::{
     ActorPath, ActorSpec, AskError, Batch, BatchOutcome, Damage, DamagePlace, DamageReason, ExitReason,
-    MemoryStore, Ownership, Record, Runtime, RuntimeConfig, RuntimeEvent, Scan, SnapshotPolicy, Store,
-    StoreError, StorePromise, TellError,
+    LaidAside, MemoryStore, Ownership, Record, Runtime, RuntimeConfig, RuntimeEvent, Scan, Store, StoreError,
+    StorePromise, TellError,
 };
 
 use super::{Add, Plan, Tally, add, faulty, stored, tally};
@@ -41,7 +41,9 @@ impl Store for Scratched {
     fn commit(&self, group: &[Batch]) -> Result<Vec<BatchOutcome>, StoreError> {
         let mut content = self.content();
         for record in group.iter().flat_map(|batch| &batch.records) {
-            content.before = content.newest.replace(record.clone());
+            if matches!(record, Record::Snapshot(_)) {
+                content.before = content.newest.replace(record.clone());
+            }
         }
         content.kept.commit(group)
     }
@@ -57,6 +59,9 @@ impl Store for Scratched {
         let (place, reason) = SCRATCH;
         let damage = vec![Damage { actor: actor.clone(), place, reason }];
         Ok(Scan { damage, ..content.kept.scan(actor)? })
+    }
+    fn laid_aside(&self, actor: &ActorPath) -> Result<Vec<LaidAside>, StoreError> {
+        self.content().kept.laid_aside(actor)
     }
     fn actors(&self) -> Result<Vec<ActorPath>, StoreError> {
         self.content().kept.actors()
@@ -98,7 +103,7 @@ async fn without_room_durable_actors_refuse_and_the_others_go_on() {
     let store = faulty();
     let runtime = stored(store.clone()).await;
     let tally = runtime.spawn_spec(tally(&Plan::default())).await.unwrap();
-    let other = ActorSpec::<Tally>::new("other", Plan::default()).durable(SnapshotPolicy::EveryMessage);
+    let other = ActorSpec::<Tally>::new("other", Plan::default()).durable();
     let other = runtime.spawn_spec(other).await.unwrap();
     let probe = runtime.spawn::<Probe>("probe", Board::default()).await.unwrap();
     let mut events = runtime.events();

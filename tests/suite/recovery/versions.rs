@@ -2,7 +2,7 @@
 
 use greenroom::{
     Actor, ActorSpec, Context, Durable, DurableMessage, ExitReason, Failure, Handler, MemoryStore, Message,
-    MigrateError, SnapshotPolicy, SpawnError, inbox,
+    MigrateError, SpawnError, inbox,
 };
 use serde::{Deserialize, Serialize};
 
@@ -81,7 +81,7 @@ where
     A::Inbox: greenroom::DurableInbox + greenroom::Accepts<Pay, A>,
 {
     let runtime = stored(store.clone()).await;
-    let spec = ActorSpec::<A>::new("purse", ()).durable(SnapshotPolicy::EveryMessage);
+    let spec = ActorSpec::<A>::new("purse", ()).durable();
     let paid = match runtime.spawn_spec(spec).await {
         Ok(purse) => Ok(purse.ask(Pay(sum)).await.expect("a purse takes everything")),
         Err(error) => Err(error),
@@ -118,7 +118,7 @@ async fn another_state_at_the_path_is_refused_and_both_names_are_told() {
     paid::<Euros>(&store, 5).await.unwrap();
     let runtime = stored(store.clone()).await;
 
-    let spec = ActorSpec::<Tally>::new("purse", Plan::default()).durable(SnapshotPolicy::EveryMessage);
+    let spec = ActorSpec::<Tally>::new("purse", Plan::default()).durable();
     let error = runtime.spawn_spec(spec).await.unwrap_err();
     end(runtime).await;
 

@@ -75,7 +75,9 @@ impl<M> From<&TellError<M>> for CallOutcome {
             | TellError::Draining { .. }
             | TellError::Stopped { .. }
             | TellError::StoreUnavailable { .. } => CallOutcome::Failure,
-            TellError::WaitsInRing { .. } | TellError::SenderFenced { .. } => CallOutcome::Neither,
+            TellError::Unstorable { .. } | TellError::WaitsInRing { .. } | TellError::SenderFenced { .. } => {
+                CallOutcome::Neither
+            }
         }
     }
 }

@@ -1,0 +1,98 @@
+//! What a new life begins with: the state as it was stored, and the mail that waits.
+
+use std::sync::Arc;
+
+use super::durability::{Durability, Journal, MailForm, external, store_of};
+use crate::actor::Actor;
+use crate::address::Epoch;
+use crate::cell::{Cell, CellCore, Incarnation};
+use crate::events::RuntimeEvent;
+use crate::mailbox::queue::Queued;
+use crate::message::{Failure, Head, MessageId};
+use crate::store::{Claim, CommitSeq, Damage, StoredMessage};
+use crate::sync::drop_quietly;
+
+impl<A: Actor> Durability<A> {
+    /// The state of a new life: the newest that can be vouched for, or a fresh one.
+    pub(crate) async fn begin(
+        &self,
+        cell: &Arc<Cell<A>>,
+        args: &A::Args,
+        incarnation: Incarnation,
+    ) -> Result<(A, Journal), Failure> {
+        let core = &cell.core;
+        let store = store_of(cell)?;
+        let before = core.epoch().0.saturating_sub(1);
+        let claimed = store.claim(core.path.clone(), Epoch(before)).await;
+        let Claim { epoch, scan, seq } = claimed.map_err(|error| external(core, error))?;
+        // Before the author's code runs, which may take its time: the store is closed when its last handle is gone.
+        drop(store);
+        core.set_epoch(epoch);
+        report(core, scan.damage);
+        if let Some(form) = self.mail() {
+            recall_mail(cell, form, scan.inbox, seq)?;
+        }
+        let mut journal = Journal {
+            incarnation,
+            epoch,
+            seq: 0,
+            last: Vec::new(),
+            is_dirty: false,
+            scratch: Vec::new(),
+            pending: 0,
+        };
+        let mut actor = match scan.snapshot {
+            Some(snapshot) => {
+                let mut actor = (self.decode)(&snapshot).map_err(Failure::bug)?;
+                (self.resume)(&mut actor, args).await?;
+                journal.seq = snapshot.seq;
+                // A migrated state is stored at once, in its new form.
+                journal.is_dirty = snapshot.version != self.version;
+                journal.last = snapshot.state;
+                actor
+            }
+            None => A::start(args).await?,
+        };
+        self.flush(cell, &mut actor, &mut journal).await.map_err(|error| external(core, error))?;
+        Ok((actor, journal))
+    }
+}
+
+fn report(core: &CellCore, damage: Vec<Damage>) {
+    for damage in damage {
+        tracing::error!(actor = %core.path, %damage, "a stored record was refused; the one before is used");
+        core.world.publish(RuntimeEvent::RecordDamaged { path: core.path.clone(), damage });
+    }
+}
+
+/// Makes the mailbox what `stored` says of everything up to `seq`; what came later is in it already.
+///
+/// A message that waits in memory keeps its asker and its tries; one whose life ended in the middle of its commit is
+/// there, or not, as the store has it; all others are read back.
+fn recall_mail<A: Actor>(
+    cell: &Arc<Cell<A>>,
+    form: MailForm<A::Inbox>,
+    stored: Vec<StoredMessage>,
+    seq: CommitSeq,
+) -> Result<(), Failure> {
+    let kept: Vec<MessageId> = stored.iter().map(|message| message.id).collect();
+    let waiting = cell.mailbox.waiting_ids();
+    let mut missing = Vec::new();
+    for message in stored {
+        if waiting.binary_search(&message.id).is_err() {
+            // What cannot be read is no reason to lose it, nor to let others overtake it.
+            missing.push(read_back(form, message).map_err(Failure::bug)?);
+        }
+    }
+    let gone = cell.mailbox.reconcile(missing, MessageId(seq.0), |id| kept.binary_search(&id).is_ok());
+    gone.into_iter().for_each(drop_quietly);
+    Ok(())
+}
+
+fn read_back<E>(form: MailForm<E>, message: StoredMessage) -> Result<Queued<E>, crate::actor::DecodeError> {
+    let parcel = (form.decode)(&message.name, message.version, &message.body)?;
+    let kept = crate::message::envelope::KeptHead::of(&message);
+    let StoredMessage { id, tries, sender, trace, .. } = message;
+    let head = Head { id, tries, sender, trace, kept, ..(form.head)(&parcel) };
+    Ok(Queued { head, parcel })
+}

@@ -1,0 +1,135 @@
+//! One message as a transaction: the state after it, what it sent, its answer, and that it is done, in one commit.
+//!
+//! What leaves does so in the writer's own turn, right after the flush: whoever ends the life meanwhile cannot keep a
+//! reply back that is on disk.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::durability::{Durability, Journal};
+use crate::actor::Actor;
+use crate::actor::held::{HeldBack, Release, Work};
+use crate::cell::Cell;
+use crate::message::{Head, MessageId};
+use crate::store::{Batch, CommitError, Committed, Record, StoreError, StoredAnswer};
+
+impl<A: Actor> Durability<A> {
+    /// Commits what the handler of the message with that head did and held back, and lets it go. Returns the work that is
+    /// to begin now.
+    pub(crate) async fn transact(
+        &self,
+        cell: &Arc<Cell<A>>,
+        actor: &mut A,
+        journal: &mut Journal,
+        head: &Head,
+        mut held: HeldBack,
+    ) -> Result<Vec<Work>, CommitError> {
+        self.encode(&cell.core, actor, journal)?;
+        let mut records = Vec::new();
+        let has_new_state = journal.is_new();
+        if has_new_state {
+            records.push(Record::Snapshot(self.snapshot(journal.seq + 1, journal.scratch.clone())));
+        }
+        let message = head.id;
+        let answer = held.answer.take();
+        if message != MessageId::default() {
+            let answer = answer.clone().and_then(|body| self.answer(cell, head, body));
+            records.push(Record::Done { message, answer });
+        }
+        records.extend(held.sends.iter_mut().filter_map(|send| send.take_record()));
+        let incarnation = journal.incarnation.0;
+        let release = {
+            let cell = cell.clone();
+            move |committed: &Committed| {
+                // Whatever happens from here on, the message is done: it must not run a second time.
+                cell.mailbox.settled(incarnation);
+                match &answer {
+                    Some(answer) => cell.answer_repeats(message, answer),
+                    None => cell.give_up_repeats(message),
+                }
+                release_all(&mut held, committed)
+            }
+        };
+        cell.mailbox.mark_settling(incarnation, true);
+        let work =
+            commit_then(cell, Batch::of(cell.core.path.clone(), journal.epoch, records), release).await;
+        cell.mailbox.mark_settling(incarnation, false);
+        let work = work?;
+        if has_new_state {
+            journal.is_stored();
+        }
+        Ok(work)
+    }
+
+    fn answer(&self, cell: &Cell<A>, head: &Head, body: Vec<u8>) -> Option<StoredAnswer> {
+        let request = head.kept.as_ref()?.request.clone()?;
+        let world = &cell.core.world;
+        let at_ms = world.clock.wall_ms();
+        let kept_ms = u64::try_from(world.config.answers_kept.as_millis()).unwrap_or(u64::MAX);
+        Some(StoredAnswer { request, at_ms, until_ms: at_ms.saturating_add(kept_ms), body })
+    }
+
+    /// Commits that the message in hand is done, though its handler did nothing; or that it is laid aside for `cause`.
+    pub(crate) async fn close(
+        &self,
+        cell: &Arc<Cell<A>>,
+        journal: &Journal,
+        message: MessageId,
+        cause: Option<String>,
+    ) -> Result<(), CommitError> {
+        let record = match cause {
+            Some(cause) => Record::LayAside { message, cause },
+            None => Record::Done { message, answer: None },
+        };
+        let incarnation = journal.incarnation.0;
+        let release = {
+            let cell = cell.clone();
+            move |_: &Committed| {
+                cell.mailbox.settled(incarnation);
+                cell.give_up_repeats(message);
+            }
+        };
+        cell.mailbox.mark_settling(incarnation, true);
+        let closed =
+            commit_then(cell, Batch::of(cell.core.path.clone(), journal.epoch, vec![record]), release).await;
+        cell.mailbox.mark_settling(incarnation, false);
+        closed
+    }
+}
+
+/// Delivers the held sends of an actor that is no transaction itself, and lets the others go.
+pub(crate) async fn deliver<A: Actor>(
+    cell: &Arc<Cell<A>>,
+    mut held: HeldBack,
+) -> Result<Vec<Work>, CommitError> {
+    let records = held.sends.iter_mut().filter_map(|send| send.take_record()).collect();
+    let release = move |committed: &Committed| release_all(&mut held, committed);
+    commit_then(cell, Batch::from_outside(records), release).await
+}
+
+fn release_all(held: &mut HeldBack, committed: &Committed) -> Vec<Work> {
+    let mut delivered = committed.deliveries.iter();
+    for send in held.sends.drain(..) {
+        let how = if send.is_stored() { Release::Delivered(delivered.next().cloned()) } else { Release::Now };
+        send.release(how);
+    }
+    std::mem::take(&mut held.work)
+}
+
+/// Commits `batch`, and calls `release` in the writer's turn if it was kept.
+async fn commit_then<A: Actor, T: Send + 'static>(
+    cell: &Cell<A>,
+    batch: Batch,
+    release: impl FnOnce(&Committed) -> T + Send + 'static,
+) -> Result<T, CommitError> {
+    let store = cell.core.world.store().ok_or(CommitError::Store(StoreError::Closed))?;
+    let place = store.place().await?;
+    drop(store);
+    let (told, outcome) = oneshot::channel();
+    place.commit(batch, move |committed| {
+        let released = committed.map(|committed| release(&committed));
+        drop(told.send(released)); // the life may be gone: what leaves has left
+    });
+    outcome.await.unwrap_or(Err(CommitError::Unavailable))
+}
