@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::actor::ExitReason;
 use crate::address::{ActorPath, Epoch};
+use crate::durable::Parked;
 use crate::mailbox::DeadLetter;
 use crate::message::MessageId;
 use crate::store::{Damage, StoreError};
@@ -61,6 +62,23 @@ pub enum RuntimeEvent {
         id: MessageId,
         /// How the actor ended the last time.
         cause: ExitReason,
+    },
+    /// A message cannot go on before somebody decides, and its actor waits: see
+    /// [`ActorRef::parked`](crate::ActorRef::parked).
+    Parked {
+        /// Where.
+        path: ActorPath,
+        /// Over which message, and why.
+        parked: Parked,
+    },
+    /// A step was in flight when the life before ended, and is repeated: perhaps paid twice.
+    StepRepeated {
+        /// Whose.
+        path: ActorPath,
+        /// The name of the step.
+        step: String,
+        /// Its key.
+        key: String,
     },
     /// A supervisor gave up and ends.
     GaveUp {

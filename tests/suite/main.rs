@@ -23,5 +23,6 @@ mod regressions_durable;
 mod replies;
 mod rings;
 mod shutdown;
+mod steps;
 mod support;
 mod timers;

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use crate::address::tell::{Refusal, hold_place};
 use crate::address::{ActorPath, ActorRef, Address, Epoch, ResolveError, TellError};
 use crate::cell::{Cell, Incarnation};
 use crate::clock::Clock;
-use crate::durable::{Journal, deliver};
+use crate::durable::{Journal, Trouble, deliver};
 use crate::mailbox::lanes::{ControlLane, Raised};
 use crate::mailbox::queue::Queued;
 use crate::mailbox::{DeadLetterReason, StopToken};
@@ -32,12 +33,15 @@ use crate::sync::{drop_quietly, lock};
 /// Sends made through [`tell`](Context::tell) are held back until the handler is done, and, for a durable actor, until
 /// its state is stored; a failure drops them. Timers, monitors and spawned work end with the incarnation.
 pub struct Context<'c, A: Actor> {
-    cell: &'c Arc<Cell<A>>,
-    incarnation: Incarnation,
+    pub(super) cell: &'c Arc<Cell<A>>,
+    pub(super) incarnation: Incarnation,
     control: &'c Arc<ControlLane>,
     scope: &'c Scope<A>,
-    journal: Option<&'c mut Journal>,
-    head: &'c Head,
+    pub(super) journal: Option<&'c mut Journal>,
+    pub(super) head: &'c Head,
+    /// Steps made so far.
+    pub(super) steps: AtomicU32,
+    pub(super) trouble: Trouble,
     /// Made by the first thing that is held back: most handlers hold nothing, and pay for a look at a null pointer.
     held: Mutex<Option<Box<HeldBack>>>,
 }
@@ -51,7 +55,8 @@ impl<'c, A: Actor> Context<'c, A> {
         journal: Option<&'c mut Journal>,
         head: &'c Head,
     ) -> Self {
-        Context { cell, incarnation, control, scope, journal, head, held: Mutex::default() }
+        let (steps, trouble) = (AtomicU32::new(0), Trouble::default());
+        Context { cell, incarnation, control, scope, journal, head, steps, trouble, held: Mutex::default() }
     }
 
     /// Whether there is anything to [`settle`](Context::settle).
@@ -72,8 +77,8 @@ impl<'c, A: Actor> Context<'c, A> {
         Ok(())
     }
 
-    /// Whether the answer to the message in hand is committed with it.
-    pub(crate) fn answers_with_its_commit(&self) -> bool {
+    /// Whether what is handled here is a transaction.
+    pub(crate) fn is_transaction(&self) -> bool {
         self.cell.mail_form().is_some()
     }
 

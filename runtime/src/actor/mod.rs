@@ -9,6 +9,7 @@ mod inbox;
 mod protection;
 pub(crate) mod scope;
 mod spec;
+mod steps;
 
 pub use behavior::{Actor, Handler};
 pub use context::Context;

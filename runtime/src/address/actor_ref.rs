@@ -10,6 +10,7 @@ use crate::address::tell::{Put, Refusal, put};
 use crate::address::ticket::post;
 use crate::address::{ActorPath, Address, Ask, Tell, TellError, Ticket};
 use crate::cell::{Cell, Observation, Place, Seat};
+use crate::durable::{Parked, Resolution};
 use crate::mailbox::Quarantined;
 use crate::message::envelope::{Envelope, Whom};
 use crate::message::{Message, MessageId};
@@ -188,6 +189,18 @@ impl<A: Actor> ActorRef<A> {
     /// Sends a message from the quarantine to dead letters. `false`: there is none of that number.
     pub fn discard(&self, id: MessageId) -> bool {
         self.cell.discard(id)
+    }
+
+    /// Over which message the actor is parked, and why; `None` if it is not. A parked actor handles nothing until somebody
+    /// [decides](ActorRef::decide).
+    pub fn parked(&self) -> Option<Parked> {
+        self.cell.parking.parked()
+    }
+
+    /// Decides what becomes of the message over which the actor is parked. `false`: it is not parked, or somebody was
+    /// faster.
+    pub fn decide(&self, decision: Resolution) -> bool {
+        self.cell.parking.decide(decision)
     }
 
     /// Waits until the place is deleted, and says how its last incarnation ended.

@@ -10,7 +10,8 @@ use crate::actor::scope::Scope;
 use crate::actor::{Actor, Context, ExitPhase, ExitReason, Inbox};
 use crate::address::Running;
 use crate::cell::{Cell, Incarnation, Place, Seat, Terms};
-use crate::durable::Journal;
+use crate::durable::{Journal, Parked, Resolution};
+use crate::events::RuntimeEvent;
 use crate::mailbox::DeadLetterReason;
 use crate::mailbox::batch::NoMail;
 use crate::mailbox::lanes::{ControlLane, Ear, Raised};
@@ -160,7 +161,7 @@ impl<A: Actor> Life<A> {
             }
             running.work_on(&head);
             if let Some(journal) = &journal
-                && let Some(reason) = cell.past(&head)
+                && let Some(reason) = cell.past(journal, &head)
             {
                 match Box::pin(self.lay_aside(journal, &head, reason)).await {
                     After::Next => continue,
@@ -291,6 +292,30 @@ impl<A: Actor> Life<A> {
                 self.failed(actor, journal, head, Failure::exhausted(error)).await
             }
             NotDone::Unstored(error) => self.unstored(head, error).await,
+            NotDone::Parked(parked) => self.parked(actor, journal, head, parked).await,
+        }
+    }
+
+    /// Throws away what the handler changed. `Some`: the incarnation ends over it.
+    async fn roll_back(&mut self, actor: &mut A, journal: &Option<Box<Journal>>) -> Option<ExitReason> {
+        let (cell, terms) = (self.cell.clone(), self.terms.clone());
+        let (Some(durability), Some(journal)) = (&cell.durability, journal) else { return None };
+        journal.log().drop_pending();
+        let phase = ExitPhase::Handle;
+        let before = {
+            let before = pin!(durability.before(&terms.args, journal));
+            let before = pin!(cell.core.world.clock.within(terms.settings.start_within, caught(before)));
+            self.serve(&mut self.running(), before, Raised::Kill).await
+        };
+        match before {
+            Some(Some(Ok(Ok(before)))) => {
+                drop_quietly(std::mem::replace(actor, before));
+                None
+            }
+            Some(Some(Ok(Err(failure)))) => Some(ExitReason::Failed { phase, failure }),
+            Some(Some(Err(text))) => Some(ExitReason::Panicked { phase, text: text.into() }),
+            Some(None) => Some(ExitReason::StartTimedOut),
+            None => Some(self.cut(phase)),
         }
     }
 
@@ -302,30 +327,16 @@ impl<A: Actor> Life<A> {
         head: &Head,
         failure: Failure,
     ) -> After {
-        let (cell, terms) = (self.cell.clone(), self.terms.clone());
+        let cell = self.cell.clone();
         if !cell.core.is_current(self.incarnation) {
             return After::End(ExitReason::Unresponsive); // fenced: what it thinks of the message counts no more
         }
         cell.core.metrics.failure(&cell.core.world.telemetry, failure.class());
         let is_cut =
             failure.class() == FailureClass::Cancelled && self.control.lane().raised() >= Raised::Stop;
-        if let (Some(durability), Some(journal)) = (&cell.durability, &mut *journal) {
-            // What the handler changed is thrown away with the state in memory.
-            let phase = ExitPhase::Handle;
-            let before = {
-                let before = pin!(durability.before(&terms.args, journal));
-                let before =
-                    pin!(cell.core.world.clock.within(self.terms.settings.start_within, caught(before)));
-                self.serve(&mut self.running(), before, Raised::Kill).await
-            };
-            match before {
-                Some(Some(Ok(Ok(before)))) => drop_quietly(std::mem::replace(actor, before)),
-                Some(Some(Ok(Err(failure)))) => return After::End(ExitReason::Failed { phase, failure }),
-                Some(Some(Err(text))) => {
-                    return After::End(ExitReason::Panicked { phase, text: text.into() });
-                }
-                Some(None) => return After::End(ExitReason::StartTimedOut),
-                None => return After::End(self.cut(phase)),
+        if journal.is_some() {
+            if let Some(end) = self.roll_back(actor, journal).await {
+                return After::End(end);
             }
             let stays = match failure.class() {
                 FailureClass::External => self.retry(head).await,
@@ -442,6 +453,48 @@ impl<A: Actor> Life<A> {
         let closed = durability.close(&self.cell, journal, head.id, cause).await;
         self.control.lane().shield(false);
         closed
+    }
+
+    /// The message in hand cannot go on before somebody decides. It keeps its place meanwhile.
+    async fn parked(
+        &mut self,
+        actor: &mut A,
+        journal: &mut Option<Box<Journal>>,
+        head: &Head,
+        parked: Parked,
+    ) -> After {
+        let cell = self.cell.clone();
+        if let Some(end) = self.roll_back(actor, journal).await {
+            return After::End(end);
+        }
+        let (Some(durability), Some(journal)) = (&cell.durability, &journal) else { return After::Next };
+        let path = cell.core.path.clone();
+        tracing::error!(actor = %path, %parked, "the actor is parked until somebody decides");
+        cell.parking.park(parked.clone());
+        cell.core.world.publish(RuntimeEvent::Parked { path, parked: parked.clone() });
+        let decision = {
+            let decision = pin!(cell.parking.decision());
+            self.serve(&mut self.running(), decision, Raised::Stop).await
+        };
+        cell.parking.leave();
+        let carried_out = match decision {
+            // A stop: the next life comes to the same point.
+            None => Ok(()),
+            Some(Resolution::LayAside) => {
+                let asker = cell.mailbox.reply_in_hand(self.incarnation.0);
+                let after = self.lay_aside(journal, head, DeadLetterReason::Parked(parked.clone())).await;
+                if let Some(asker) = asker {
+                    asker.fail(NoReply::Failed(Failure::cancelled(parked.to_string())));
+                }
+                return after;
+            }
+            Some(decision) => durability.decide(&cell, journal, &parked, decision).await,
+        };
+        match carried_out {
+            Ok(()) if self.put_back(head, head.tries) => After::Next,
+            Ok(()) => After::End(ExitReason::Shutdown),
+            Err(error) => self.unstored(head, error).await,
+        }
     }
 
     /// The state could not be stored: nothing left, and whether it was kept shows when the store is opened again.

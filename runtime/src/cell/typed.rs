@@ -9,7 +9,7 @@ use crate::address::ring;
 use crate::cell::place::BoxFuture;
 use crate::cell::watch::Watched;
 use crate::cell::{CellCore, Incarnation, LaunchError, Link, Place, Seat, ractor_bridge};
-use crate::durable::{Durability, MailForm};
+use crate::durable::{Durability, Journal, MailForm, ParkingPlace};
 use crate::events::RuntimeEvent;
 use crate::mailbox::glance::Glance;
 use crate::mailbox::hand::Hand;
@@ -53,6 +53,7 @@ pub(crate) struct Cell<A: Actor> {
     pub(crate) durability: Option<Durability<A>>,
     pub(crate) quarantine: Quarantine<A::Inbox>,
     pub(crate) repeats: Repeats<A::Inbox>,
+    pub(crate) parking: ParkingPlace,
     pub(crate) watched: Watched,
     ending: Mutex<()>,
 }
@@ -67,6 +68,7 @@ impl<A: Actor> Cell<A> {
             durability,
             quarantine: Quarantine::default(),
             repeats: Repeats::default(),
+            parking: ParkingPlace::default(),
             watched: Watched::default(),
             core,
             ending: Mutex::default(),
@@ -115,8 +117,11 @@ impl<A: Actor> Cell<A> {
     }
 
     /// Why the message with that head, which is on disk, is not handled any more.
-    pub(crate) fn past(&self, head: &Head) -> Option<DeadLetterReason> {
+    pub(crate) fn past(&self, journal: &Journal, head: &Head) -> Option<DeadLetterReason> {
         self.mail_form()?;
+        if journal.has_lost(head.origin()) {
+            return Some(DeadLetterReason::JournalDamaged);
+        }
         if head.tries > self.terms().settings.redeliveries {
             let last = self.core.exits_after(Incarnation(0)).pop().map(|(.., reason)| reason);
             return Some(last.map_or(DeadLetterReason::Cut, DeadLetterReason::Crashed));

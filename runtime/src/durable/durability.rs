@@ -7,7 +7,8 @@ use crate::actor::{Actor, DecodeError, Durable, DurableInbox, MigrateError, Snap
 use crate::address::Epoch;
 use crate::cell::place::BoxFuture;
 use crate::cell::{Cell, CellCore, Incarnation};
-use crate::message::{Failure, Head};
+use crate::durable::StepLog;
+use crate::message::{Failure, Head, MessageId};
 use crate::runtime::SpawnError;
 use crate::store::{CommitError, SNAPSHOT_LEN_MAX, Snapshot, StoreError, StoreHandle};
 
@@ -83,12 +84,26 @@ pub(crate) struct Journal {
     pub(super) scratch: Vec<u8>,
     /// Messages handled since.
     pub(super) pending: u32,
+    /// The journals of its messages.
+    pub(super) log: Arc<StepLog>,
+    /// Messages whose journal is damaged: what they did is not known any more.
+    pub(super) damaged: Vec<MessageId>,
 }
 
 impl Journal {
     /// The epoch with which this life writes.
     pub(crate) fn epoch(&self) -> Epoch {
         self.epoch
+    }
+
+    /// The journals of its messages.
+    pub(crate) fn log(&self) -> &Arc<StepLog> {
+        &self.log
+    }
+
+    /// Whether the journal of that message is damaged.
+    pub(crate) fn has_lost(&self, message: MessageId) -> bool {
+        self.damaged.contains(&message)
     }
 
     /// The hook of a new life is done, and it is no message: the next one is the first.

@@ -3,10 +3,19 @@
 
 mod accept; // into an inbox, by way of the store
 mod durability; // how a cell stores its state and its mail
+mod parking; // an actor that waits for a decision
 mod recall; // what a new life begins with
 mod snapshots; // the state alone, now and then
+mod step; // one call to the world outside, whose result is kept
+mod step_log; // the journal of such calls
 mod transaction; // one message: its state, its sends, its reply, and that it is done
 
 pub(crate) use accept::{accept, record_of, refusal};
 pub(crate) use durability::{Durability, Journal, MailForm};
+pub(crate) use parking::ParkingPlace;
+pub use parking::{Parked, ParkedFor, Resolution};
+pub(crate) use step::{Found, StepPlace, Trouble, describe};
+pub use step::{Known, STEPS_MAX, Step};
+pub use step_log::Effect;
+pub(crate) use step_log::{Completion, StepLog};
 pub(crate) use transaction::deliver;

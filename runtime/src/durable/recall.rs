@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use super::durability::{Durability, Journal, MailForm, external, store_of};
+use super::step_log::StepLog;
 use crate::actor::Actor;
 use crate::address::Epoch;
 use crate::cell::{Cell, CellCore, Incarnation};
 use crate::events::RuntimeEvent;
 use crate::mailbox::queue::Queued;
 use crate::message::{Failure, Head, MessageId};
-use crate::store::{Claim, CommitSeq, Damage, StoredMessage};
+use crate::store::{Claim, CommitSeq, Damage, DamagePlace, StoredMessage};
 use crate::sync::drop_quietly;
 
 impl<A: Actor> Durability<A> {
@@ -28,6 +29,11 @@ impl<A: Actor> Durability<A> {
         // Before the author's code runs, which may take its time: the store is closed when its last handle is gone.
         drop(store);
         core.set_epoch(epoch);
+        let (log, mut damaged) = StepLog::read(scan.journal);
+        damaged.extend(scan.damage.iter().filter_map(|damage| match damage.place {
+            DamagePlace::Journal { message, .. } => Some(message),
+            _ => None,
+        }));
         report(core, scan.damage);
         if let Some(form) = self.mail() {
             recall_mail(cell, form, scan.inbox, seq)?;
@@ -40,6 +46,8 @@ impl<A: Actor> Durability<A> {
             is_dirty: false,
             scratch: Vec::new(),
             pending: 0,
+            log: Arc::new(log),
+            damaged,
         };
         let mut actor = match scan.snapshot {
             Some(snapshot) => {

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::durability::{Durability, Journal};
+use super::parking::{Parked, ParkedFor, Resolution};
+use super::step_log::{Completion, Intent, StepLog};
 use crate::actor::Actor;
 use crate::actor::held::{HeldBack, Release, Work};
 use crate::cell::Cell;
@@ -59,6 +61,7 @@ impl<A: Actor> Durability<A> {
         if has_new_state {
             journal.is_stored();
         }
+        journal.log.forget(head.origin());
         Ok(work)
     }
 
@@ -98,6 +101,45 @@ impl<A: Actor> Durability<A> {
     }
 }
 
+impl<A: Actor> Durability<A> {
+    /// Writes down what was decided about a message that cannot go on by itself.
+    pub(crate) async fn decide(
+        &self,
+        cell: &Arc<Cell<A>>,
+        journal: &Journal,
+        parked: &Parked,
+        decision: Resolution,
+    ) -> Result<(), CommitError> {
+        let (message, log) = (parked.message, &journal.log);
+        let number = match &parked.why {
+            ParkedFor::InDoubt { number, .. } | ParkedFor::Diverged { number, .. } => *number,
+        };
+        let write = async |record| {
+            let batch = Batch::of(cell.core.path.clone(), journal.epoch, vec![record]);
+            commit_then(cell, batch, |_| ()).await
+        };
+        let intent = log.recorded(message, number).and_then(|recorded| recorded.intent);
+        match (decision, intent) {
+            (Resolution::Done(result), Some(_)) => {
+                let completion = Completion::Result(result);
+                write(StepLog::completion_record(message, number, &completion)).await?;
+                log.completed(message, number, completion);
+            }
+            (Resolution::NotDone, Some(intent)) => {
+                let intent = Intent { may_repeat: true, ..intent };
+                write(StepLog::intent_record(message, number, &intent)).await?;
+                log.intended(message, number, intent);
+            }
+            (Resolution::StartOver, _) => {
+                write(Record::ForgetJournal { message }).await?;
+                log.forget(message);
+            }
+            (Resolution::TryAgain | Resolution::LayAside | Resolution::Done(_) | Resolution::NotDone, _) => {}
+        }
+        Ok(())
+    }
+}
+
 /// Delivers the held sends of an actor that is no transaction itself, and lets the others go.
 pub(crate) async fn deliver<A: Actor>(
     cell: &Arc<Cell<A>>,
@@ -118,7 +160,7 @@ fn release_all(held: &mut HeldBack, committed: &Committed) -> Vec<Work> {
 }
 
 /// Commits `batch`, and calls `release` in the writer's turn if it was kept.
-async fn commit_then<A: Actor, T: Send + 'static>(
+pub(super) async fn commit_then<A: Actor, T: Send + 'static>(
     cell: &Cell<A>,
     batch: Batch,
     release: impl FnOnce(&Committed) -> T + Send + 'static,

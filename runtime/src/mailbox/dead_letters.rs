@@ -7,6 +7,7 @@ use tokio::sync::broadcast;
 
 use crate::actor::ExitReason;
 use crate::address::ActorPath;
+use crate::durable::Parked;
 use crate::message::envelope::MessageKind;
 use crate::message::{Failure, Head, MessageId};
 use crate::sync::lock;
@@ -45,6 +46,12 @@ pub enum DeadLetterReason {
     /// The state after it could not be stored, or its handler was cut in the middle of that.
     #[error("the state after it may not be stored")]
     Unstored,
+    /// Its actor was parked over it, and somebody laid it aside.
+    #[error("{0}")]
+    Parked(Parked),
+    /// The journal of its steps is damaged: what its handler did outside is not known any more.
+    #[error("the journal of its steps is damaged")]
+    JournalDamaged,
     /// The sending incarnation was replaced before the message left.
     #[error("the incarnation that sent it was replaced")]
     Fenced,
@@ -64,6 +71,8 @@ impl DeadLetterReason {
             DeadLetterReason::Draining => "draining",
             DeadLetterReason::Cleared => "cleared",
             DeadLetterReason::Unstored => "unstored",
+            DeadLetterReason::Parked(_) => "parked",
+            DeadLetterReason::JournalDamaged => "journal_damaged",
             DeadLetterReason::Fenced => "fenced",
         }
     }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::actor::{Context, DurableMessage, Handler};
 use crate::address::ActorPath;
+use crate::durable::{Found, Parked};
 use crate::message::reply::{ErasedReply, ReplyPort};
 use crate::message::{Failure, Message, message_name};
 use crate::store::{CommitError, StoredMessage};
@@ -126,6 +127,11 @@ impl Head {
         }
     }
 
+    /// The number under which the message was accepted first.
+    pub(crate) fn origin(&self) -> MessageId {
+        self.kept.as_ref().and_then(|kept| kept.origin).unwrap_or(self.id)
+    }
+
     /// The work this message belongs to: what it was sent under, else itself.
     pub(crate) fn trace(&self) -> u64 {
         if self.trace == 0 { self.id.0 } else { self.trace }
@@ -166,6 +172,8 @@ pub enum NotDone {
     Panicked(String),
     /// The handler was not done within the progress deadline.
     OutOfTime,
+    /// The message cannot go on before somebody decides.
+    Parked(Parked),
     /// The handler was done but its state could not be stored: nothing happened.
     Unstored(CommitError),
 }
@@ -234,7 +242,15 @@ impl<M: Message> Envelope<M> {
             drop_quietly(message);
             return Err(Box::new(NotDone::Expired));
         }
-        let mut value = match caught(pin!(actor.handle(message, cx))).await {
+        let outcome = caught(pin!(actor.handle(message, cx))).await;
+        if let Some(found) = cx.trouble(matches!(outcome, Ok(Ok(_)))) {
+            drop_quietly(outcome);
+            return Err(Box::new(match found {
+                Found::Parked(parked) => NotDone::Parked(parked),
+                Found::Unstored(error) => NotDone::Unstored(error),
+            }));
+        }
+        let mut value = match outcome {
             Ok(Ok(value)) => Some(value),
             Ok(Err(failure)) if failure.is_answered_elsewhere() => None,
             Ok(Err(failure)) => return Err(Box::new(NotDone::Failed(failure))),
@@ -242,7 +258,7 @@ impl<M: Message> Envelope<M> {
         };
         // Output gate: nothing the handler did is seen by anybody before the state that explains it is stored.
         if cx.has_to_settle() {
-            if let Some(stored_form) = stored_form.filter(|_| cx.answers_with_its_commit())
+            if let Some(stored_form) = stored_form.filter(|_| cx.is_transaction())
                 && let Some(value) = value.take()
                 && let Err(error) = cx.hold_answer(reply.twin(), value, stored_form)
             {

@@ -104,6 +104,7 @@ impl<'a, E: Engine> Plan<'a, E> {
                 self.writes.insert(key, Some(value));
                 Ok(())
             }
+            Record::ForgetJournal { message } => self.remove_journal(actor, *message),
             Record::LayAside { message, cause } => self.lay_aside(actor, *message, cause),
             Record::Journal(JournalEntry { message, place, content }) => {
                 self.remove(actor, &ContentKey::Journal(*message, *place))?;
@@ -407,6 +408,7 @@ fn check_size(actor: &ActorPath, record: &Record) -> Result<(), StoreError> {
         Record::Done { answer: None, .. }
         | Record::Tries { .. }
         | Record::LayAside { .. }
+        | Record::ForgetJournal { .. }
         | Record::Return { .. }
         | Record::Forget { .. } => Ok(()),
     }

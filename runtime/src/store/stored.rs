@@ -63,6 +63,11 @@ pub enum Record {
         /// Which message.
         message: MessageId,
     },
+    /// Deletes the journal of a message of the writer.
+    ForgetJournal {
+        /// The [`origin`](StoredMessage::origin) of the message.
+        message: MessageId,
+    },
     /// Writes down what a handler of the writer did outside of it. It goes with its message.
     Journal(JournalEntry),
 }
@@ -78,7 +83,8 @@ impl Record {
             Record::Tries { .. }
             | Record::LayAside { .. }
             | Record::Return { .. }
-            | Record::Forget { .. } => 0,
+            | Record::Forget { .. }
+            | Record::ForgetJournal { .. } => 0,
         }
     }
 
@@ -92,6 +98,7 @@ impl Record {
             | Record::Done { .. }
             | Record::Tries { .. }
             | Record::LayAside { .. }
+            | Record::ForgetJournal { .. }
             | Record::Journal(_) => None,
         }
     }

@@ -1,0 +1,137 @@
+//! An actor that waits for a decision: its message cannot go on by itself, and nothing may overtake it.
+
+use std::fmt;
+use std::sync::Mutex;
+
+use tokio::sync::Notify;
+
+use crate::message::MessageId;
+use crate::sync::lock;
+
+/// Why an actor is parked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Parked {
+    /// The number under which its message was accepted first.
+    pub message: MessageId,
+    /// What stands in the way.
+    pub why: ParkedFor,
+}
+
+/// What keeps a message from going on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ParkedFor {
+    /// A step with [`Effect::Once`](crate::Effect::Once) was in flight when the process, or the incarnation, ended. Find
+    /// out whether it happened, and say so with [`Resolution::Done`] or [`Resolution::NotDone`].
+    InDoubt {
+        /// The number of the step within the message.
+        number: u32,
+        /// The name of the step.
+        step: String,
+        /// Its key.
+        key: String,
+    },
+    /// The journal tells of another step than the program makes. Run the program that wrote it, and say
+    /// [`Resolution::TryAgain`]; or [`Resolution::StartOver`], which repeats the steps of the message.
+    Diverged {
+        /// The number of the step within the message.
+        number: u32,
+        /// What the journal tells of.
+        recorded: String,
+        /// What the program makes; empty if it makes no such step any more.
+        made: String,
+    },
+}
+
+impl fmt::Display for Parked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let message = self.message;
+        match &self.why {
+            ParkedFor::InDoubt { step, key, .. } => {
+                write!(f, "message {message}: nobody knows whether the step `{step}` ({key}) happened")
+            }
+            ParkedFor::Diverged { number, recorded, made } if made.is_empty() => {
+                write!(f, "message {message}: step {number} was {recorded}, and the program makes none")
+            }
+            ParkedFor::Diverged { number, recorded, made } => {
+                write!(f, "message {message}: step {number} was {recorded}, and the program makes {made}")
+            }
+        }
+    }
+}
+
+/// What becomes of a message whose actor is parked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resolution {
+    /// It is handled again, on its journal.
+    TryAgain,
+    /// The step in doubt happened, with this result in MessagePack: see [`Resolution::done`].
+    Done(Vec<u8>),
+    /// The step in doubt did not happen: it is made again.
+    NotDone,
+    /// The journal is deleted, and the message handled as if it were new: **each of its steps is made again**.
+    StartOver,
+    /// The message is laid aside with its journal, and the actor goes on with the next.
+    LayAside,
+}
+
+impl Resolution {
+    /// The step in doubt happened, with this result.
+    ///
+    /// # Errors
+    ///
+    /// What serde says of a value that has no encoded form.
+    pub fn done<T: serde::Serialize + ?Sized>(result: &T) -> Result<Self, rmp_serde::encode::Error> {
+        rmp_serde::to_vec_named(result).map(Resolution::Done)
+    }
+}
+
+/// Where a parked actor and whoever decides meet.
+#[derive(Debug, Default)]
+pub(crate) struct ParkingPlace {
+    state: Mutex<State>,
+    decided: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    parked: Option<Parked>,
+    decision: Option<Resolution>,
+}
+
+impl ParkingPlace {
+    pub(crate) fn park(&self, parked: Parked) {
+        *lock(&self.state) = State { parked: Some(parked), decision: None };
+    }
+
+    pub(crate) fn leave(&self) {
+        *lock(&self.state) = State::default();
+    }
+
+    pub(crate) fn parked(&self) -> Option<Parked> {
+        lock(&self.state).parked.clone()
+    }
+
+    /// `false`: nobody is parked here, or somebody was faster.
+    pub(crate) fn decide(&self, decision: Resolution) -> bool {
+        let mut state = lock(&self.state);
+        if state.parked.is_none() || state.decision.is_some() {
+            return false;
+        }
+        state.decision = Some(decision);
+        drop(state);
+        self.decided.notify_one();
+        true
+    }
+
+    /// Waits for the decision. May be dropped and called again.
+    pub(crate) async fn decision(&self) -> Resolution {
+        loop {
+            if let Some(decision) = lock(&self.state).decision.take() {
+                return decision;
+            }
+            self.decided.notified().await;
+        }
+    }
+}
