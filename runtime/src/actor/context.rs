@@ -27,6 +27,7 @@ use crate::message::{Envelope, Failure, Head, Message, MessageId, NoReply, Reply
 use crate::runtime::Runtime;
 use crate::store::{CommitError, StoreError};
 use crate::sync::{drop_quietly, lock};
+use crate::world::World;
 
 /// What a handler can reach while it handles one message.
 ///
@@ -82,11 +83,16 @@ impl<'c, A: Actor> Context<'c, A> {
         self.cell.mail_form().is_some()
     }
 
+    /// Whether this actor lives in that world.
+    pub(super) fn is_of(&self, world: &Arc<World>) -> bool {
+        Arc::ptr_eq(&self.cell.core.world, world)
+    }
+
     /// Holds the answer to the message in hand back until its commit.
     pub(crate) fn hold_answer<R: Send + 'static>(
         &mut self,
         port: ReplyPort<R>,
-        value: R,
+        value: Option<R>,
         stored_form: StoredForm<R>,
     ) -> Result<(), StoreError> {
         let is_repeatable = self.head.kept.as_ref().is_some_and(|kept| kept.request.is_some());
@@ -95,7 +101,9 @@ impl<'c, A: Actor> Context<'c, A> {
         let answer = is_repeatable.then(|| stored_form(&value).map_err(unencodable)).transpose()?;
         let held = self.held_back().get_or_insert_default();
         held.answer = answer;
-        held.sends.push(Box::new(HeldReply { port, value }));
+        if let Some(value) = value {
+            held.sends.push(Box::new(HeldReply { port, value }));
+        }
         Ok(())
     }
 
@@ -483,7 +491,7 @@ impl<'c, A: Actor> Context<'c, A> {
     }
 
     /// The head of a message of type `M` that this handler sends.
-    fn head_for<M: Message>(&self) -> Head {
+    pub(super) fn head_for<M: Message>(&self) -> Head {
         let sender = Some(self.cell.core.path.clone());
         Head { sender, trace: self.trace(), ..Head::of::<M>() }
     }

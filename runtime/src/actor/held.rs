@@ -77,7 +77,7 @@ impl<A: Actor> OwnMail<A> {
             Some(Refusal::Gate(Gate::Draining)) => DeadLetterReason::Draining,
             Some(Refusal::Gate(Gate::Open | Gate::Shelved | Gate::Closed)) => DeadLetterReason::Gone,
             Some(Refusal::StoreUnavailable | Refusal::Unstorable(_)) => DeadLetterReason::Unstored,
-            Some(Refusal::Fenced) => DeadLetterReason::Fenced,
+            Some(Refusal::Fenced | Refusal::OutsideTransaction) => DeadLetterReason::Fenced,
         };
         self.cell.bury(Queued { head, parcel }, reason, NoReply::Stopped);
         None
@@ -169,6 +169,12 @@ impl<A: Actor> Held<A> {
             self.record = record_of(&self.cell, queued)?;
         }
         Ok(())
+    }
+
+    /// Is stored by this record: what the message was before.
+    pub(crate) fn with_record(mut self, record: Record) -> Self {
+        self.record = Some(record);
+        self
     }
 
     /// Gives the place back, and the message.

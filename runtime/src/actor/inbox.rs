@@ -187,7 +187,9 @@ pub fn blank_head<M: Message>(_: &Envelope<M>) -> Head {
 #[doc(hidden)]
 pub fn answer_from<M: DurableMessage>(envelope: Envelope<M>, answer: &[u8]) {
     match rmp_serde::from_slice(answer) {
-        Ok(answer) => drop_quietly(envelope.reply.answer(answer)),
+        Ok(Some(answer)) => drop_quietly(envelope.reply.answer(answer)),
+        // Done, and answered from elsewhere: the answer is not in the record.
+        Ok(None) => envelope.reply.give_up(NoReply::Dropped),
         Err(error) => envelope.reply.give_up(NoReply::Failed(Failure::bug(error))),
     }
 }

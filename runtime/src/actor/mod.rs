@@ -1,5 +1,6 @@
 //! What an author writes: a state, its handlers, its inbox, and how it is kept and made.
 
+mod ask_step;
 mod behavior;
 pub(crate) mod context;
 mod durable;
@@ -11,6 +12,7 @@ pub(crate) mod scope;
 mod spec;
 mod steps;
 
+pub use ask_step::AskStep;
 pub use behavior::{Actor, Handler};
 pub use context::Context;
 pub use durable::{Durable, MigrateError, SnapshotPolicy};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::actor::{Actor, Durable, DurableInbox, SnapshotPolicy};
 use crate::address::ActorPath;
-use crate::cell::{Cell, CellCore, CellSettings, PlaceSpec, Terms};
+use crate::cell::{Cell, CellCore, CellSettings, Keeps, PlaceSpec, Terms};
 use crate::durable::Durability;
 use crate::mailbox::{MailboxSpec, Overflow};
 use crate::message::short_type_name;
@@ -136,8 +136,8 @@ impl<A: Actor> From<ActorSpec<A>> for PlaceSpec {
             let world = runtime.world();
             crate::runtime::check_durable(world, &path, durability.is_some(), settings.mailbox.overflow)?;
             world.directory.claim_or_insert::<Cell<A>>(&path, || {
-                let core =
-                    CellCore::new(world.clone(), path.clone(), short_type_name::<A>(), durability.is_some());
+                let keeps = durability.as_ref().map_or(Keeps::Nothing, Durability::keeps);
+                let core = CellCore::new(world.clone(), path.clone(), short_type_name::<A>(), keeps);
                 Arc::new(Cell::new(core, terms.clone(), durability.clone()))
             })
         };

@@ -168,6 +168,7 @@ pin_project! {
         to: &'a ActorRef<A>,
         message: Option<M>,
         limit: Option<Duration>,
+        request: Option<String>,
         in_line: Option<InLineAsk<'a, M>>,
         asked: Option<Asked<M::Reply>>,
         // Armed when the answer is not there at once.
@@ -203,7 +204,15 @@ impl<R: Send + 'static> Drop for Asked<R> {
 
 impl<'a, A: Actor, M: Message> Ask<'a, A, M> {
     pub(crate) fn new(to: &'a ActorRef<A>, message: M) -> Self {
-        Ask { to, message: Some(message), limit: None, in_line: None, asked: None, deadline: None }
+        let message = Some(message);
+        Ask { to, message, limit: None, request: None, in_line: None, asked: None, deadline: None }
+    }
+
+    /// Names what is asked for, so that it is done once, however often it is asked: as
+    /// [`Tell::with_id`](crate::Tell::with_id). Asked again, the answer is that of the first time, once it is there.
+    pub fn with_id(mut self, id: impl Into<String>) -> Self {
+        self.request = Some(id.into());
+        self
     }
 
     /// Waits at most `limit` in all: for room in a full mailbox and for the reply. Default: 5 s.
@@ -277,7 +286,8 @@ where
                     return Poll::Ready(Err(AskError::NotDelivered(error)));
                 }
                 Put::Wait(envelope) => {
-                    *this.in_line = Some(Box::pin(put_in_line(this.to, envelope, Some(limit))));
+                    let request = this.request.take();
+                    *this.in_line = Some(Box::pin(put_in_line(this.to, envelope, Some(limit), request)));
                 }
             }
         } else if let Some(asked) = this.asked {

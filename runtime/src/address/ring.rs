@@ -117,15 +117,16 @@ pub(crate) fn with_running<T>(look: impl FnOnce(Option<&Inner>) -> T) -> T {
     CURRENT.with_borrow(|current| look(current.as_ref()))
 }
 
-/// The head of a message of type `M` that is sent now, or word that the sending incarnation has been replaced.
+/// The head of a message of type `M` that is sent now, past the context of its handler; or word that this must not be.
 #[inline]
-pub(crate) fn stamp<M: Message>() -> Result<Head, Fenced> {
+pub(crate) fn stamp<M: Message>() -> Result<Head, NotSent> {
     if !IS_RUNNING.get() {
         return Ok(Head::of::<M>());
     }
     with_running(|running| match running {
         None => Ok(Head::of::<M>()),
-        Some(inner) if !inner.core.is_current(inner.incarnation) => Err(Fenced),
+        Some(inner) if !inner.core.is_current(inner.incarnation) => Err(NotSent::Fenced),
+        Some(inner) if inner.core.is_transactional => Err(NotSent::OutsideTransaction),
         Some(inner) => {
             let sender = Some(inner.core.path.clone());
             Ok(Head { sender, trace: inner.trace, ..Head::of::<M>() })
@@ -133,8 +134,14 @@ pub(crate) fn stamp<M: Message>() -> Result<Head, Fenced> {
     })
 }
 
-/// The code on this thread belongs to an incarnation that was replaced.
-pub(crate) struct Fenced;
+/// Why the code on this thread must not send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotSent {
+    /// It belongs to an incarnation that was replaced.
+    Fenced,
+    /// It is the handler of a durable actor, and what it sends must be part of its transaction.
+    OutsideTransaction,
+}
 
 /// Whether the code on this thread belongs to an incarnation that was replaced.
 pub(crate) fn is_fenced() -> bool {

@@ -11,7 +11,7 @@ use tokio::task::coop::{consume_budget, poll_proceed};
 
 use crate::actor::held::Held;
 use crate::actor::{Accepts, Actor, Handler};
-use crate::address::ring::{Fenced, WaitOn, Waiting, stamp, with_running};
+use crate::address::ring::{NotSent, WaitOn, Waiting, stamp, with_running};
 use crate::address::{ActorPath, ActorRef};
 use crate::cell::Cell;
 use crate::durable::accept;
@@ -19,7 +19,7 @@ use crate::mailbox::line::InLine;
 use crate::mailbox::queue::{Gate, Pushed, Queued, Room};
 use crate::mailbox::{DeadLetterReason, Overflow};
 use crate::message::envelope::{Envelope, KeptHead};
-use crate::message::{Head, Message, NoReply, message_name};
+use crate::message::{Failure, Head, Message, NoReply, message_name};
 use crate::store::StoreError;
 
 /// Why a message was not accepted. It is in here: take it back with [`into_message`](TellError::into_message).
@@ -90,6 +90,15 @@ pub enum TellError<M> {
         /// What was not accepted.
         message: M,
     },
+    /// The handler of a durable actor sent it past its transaction. Use [`Context::tell`](crate::Context::tell) or
+    /// [`Context::ask`](crate::Context::ask), or send from a task ([`Context::spawn`](crate::Context::spawn)).
+    #[error("a durable handler sends through its context; the message to {to} was refused")]
+    OutsideTransaction {
+        /// For whom it was.
+        to: ActorPath,
+        /// What was not accepted.
+        message: M,
+    },
     /// The incarnation that sends has been replaced meanwhile; what it does no longer counts.
     #[error("the sending incarnation was replaced; the message to {to} was refused")]
     SenderFenced {
@@ -111,6 +120,7 @@ impl<M> TellError<M> {
             | TellError::StoreUnavailable { message, .. }
             | TellError::Unstorable { message, .. }
             | TellError::WaitsInRing { message, .. }
+            | TellError::OutsideTransaction { message, .. }
             | TellError::SenderFenced { message, .. } => message,
         }
     }
@@ -123,11 +133,14 @@ impl<M> fmt::Debug for TellError<M> {
     }
 }
 
-impl<M> From<TellError<M>> for crate::Failure {
+impl<M> From<TellError<M>> for Failure {
     /// A neighbour that takes no message is no bug of ours: `External`. The message is dropped; keep the error if it
     /// is needed.
     fn from(error: TellError<M>) -> Self {
-        crate::Failure::external(error.to_string())
+        match error {
+            TellError::OutsideTransaction { .. } => Failure::bug(error.to_string()),
+            error => Failure::external(error.to_string()),
+        }
     }
 }
 
@@ -152,10 +165,25 @@ pub(crate) enum Refusal {
     StoreUnavailable,
     Unstorable(StoreError),
     Ring(Vec<ActorPath>),
+    OutsideTransaction,
     Fenced,
 }
 
+impl From<NotSent> for Refusal {
+    fn from(why: NotSent) -> Self {
+        match why {
+            NotSent::Fenced => Refusal::Fenced,
+            NotSent::OutsideTransaction => Refusal::OutsideTransaction,
+        }
+    }
+}
+
 impl Refusal {
+    /// As the handler that waits for the place sees it.
+    pub(crate) fn into_failure<A: Actor>(self, cell: &Cell<A>) -> Failure {
+        self.with(cell, ()).into()
+    }
+
     pub(crate) fn with<A: Actor, M>(self, cell: &Cell<A>, message: M) -> TellError<M> {
         let to = cell.core.path.clone();
         match self {
@@ -169,6 +197,7 @@ impl Refusal {
             Refusal::StoreUnavailable => TellError::StoreUnavailable { to, message },
             Refusal::Unstorable(cause) => TellError::Unstorable { to, cause, message },
             Refusal::Ring(ring) => TellError::WaitsInRing { ring, message },
+            Refusal::OutsideTransaction => TellError::OutsideTransaction { to, message },
             Refusal::Fenced => TellError::SenderFenced { to, message },
         }
     }
@@ -199,7 +228,10 @@ where
             return Put::Wait(envelope); // for the disk
         }
     }
-    let Ok(mut head) = stamp::<M>() else { return Put::Refused(Refusal::Fenced, envelope) };
+    let mut head = match stamp::<M>() {
+        Ok(head) => head,
+        Err(why) => return Put::Refused(why.into(), envelope),
+    };
     head.whom = to.whom();
     let back = taken_out::<A, M>;
     match cell.mailbox.push(Queued { head, parcel: A::Inbox::wrap(envelope) }) {
@@ -266,6 +298,7 @@ pub(crate) async fn put_in_line<A, M>(
     to: &ActorRef<A>,
     envelope: Envelope<M>,
     limit: Option<Duration>,
+    request: Option<String>,
 ) -> Result<(), (Refusal, Envelope<M>)>
 where
     M: Message,
@@ -273,23 +306,33 @@ where
     A::Inbox: Accepts<M, A>,
 {
     let cell = to.cell();
+    if let Err(why @ NotSent::OutsideTransaction) = stamp::<M>() {
+        return Err((why.into(), envelope)); // before it waits
+    }
     match hold_place(cell, limit).await {
         Ok(true) => {}
         Ok(false) => {
-            let head = stamp::<M>().unwrap_or_else(|Fenced| Head::of::<M>());
+            let head = stamp::<M>().unwrap_or_else(|_| Head::of::<M>());
             let shed = Queued { head, parcel: A::Inbox::wrap(envelope) };
             cell.bury(shed, DeadLetterReason::Shed, NoReply::Shed);
             return Ok(());
         }
         Err(refusal) => return Err((refusal, envelope)),
     }
-    let Ok(mut head) = stamp::<M>() else {
-        cell.mailbox.give_back();
-        return Err((Refusal::Fenced, envelope));
+    let mut head = match stamp::<M>() {
+        Ok(head) => head,
+        Err(why) => {
+            cell.mailbox.give_back();
+            return Err((why.into(), envelope));
+        }
     };
     head.whom = to.whom();
     if cell.mail_form().is_some() {
-        head.kept = envelope.reply.expires_ms(&cell.core.world.clock).map(KeptHead::until);
+        // Who sends it again under its request id wants it done, however long that takes.
+        head.kept = match request {
+            Some(request) => Some(KeptHead::requested(request)),
+            None => envelope.reply.expires_ms(&cell.core.world.clock).map(KeptHead::until),
+        };
         let held = Held::new(cell, head, A::Inbox::wrap(envelope));
         return accept(held, None)
             .await
@@ -316,6 +359,7 @@ pub struct Tell<'a, A: Actor, M: Message> {
     to: &'a ActorRef<A>,
     message: Option<M>,
     limit: Option<Duration>,
+    request: Option<String>,
     in_line: Option<InLineTell<'a, M>>,
     gave_way: bool,
     of: PhantomData<fn() -> A>,
@@ -325,7 +369,26 @@ type InLineTell<'a, M> = Pin<Box<dyn Future<Output = Result<(), TellError<M>>> +
 
 impl<'a, A: Actor, M: Message> Tell<'a, A, M> {
     pub(crate) fn new(to: &'a ActorRef<A>, message: M) -> Self {
-        Tell { to, message: Some(message), limit: None, in_line: None, gave_way: false, of: PhantomData }
+        Tell {
+            to,
+            message: Some(message),
+            limit: None,
+            request: None,
+            in_line: None,
+            gave_way: false,
+            of: PhantomData,
+        }
+    }
+
+    /// Names what is asked for, so that it is done once, however often it is sent: a
+    /// [durable](crate::ActorSpec::durable) actor keeps the id (at most [`REQUEST_LEN_MAX`](crate::REQUEST_LEN_MAX) bytes)
+    /// with the message, and for [`RuntimeConfig::answers_kept`](crate::RuntimeConfig::answers_kept) after it was done.
+    /// Sent again meanwhile, the message is accepted and nothing happens. Without effect on other actors.
+    ///
+    /// A message that its handler refused or failed with is forgotten with its id.
+    pub fn with_id(mut self, id: impl Into<String>) -> Self {
+        self.request = Some(id.into());
+        self
     }
 
     /// Waits at most `limit` for room in a full mailbox. Default: 5 s, inside a handler 1 s.
@@ -380,9 +443,9 @@ where
                 }
                 Put::Wait(envelope) => envelope,
             };
-            let limit = self.limit;
+            let (limit, request) = (self.limit, self.request.take());
             self.in_line = Some(Box::pin(async move {
-                let put = put_in_line(to, envelope, limit).await;
+                let put = put_in_line(to, envelope, limit, request).await;
                 put.map_err(|(refusal, envelope)| refusal.with(cell, envelope.message))
             }));
         }

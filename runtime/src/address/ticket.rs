@@ -56,7 +56,10 @@ where
         Err((refusal, envelope))
     };
     let full = || Refusal::Full { waited: std::time::Duration::ZERO };
-    let Ok(head) = stamp::<M>() else { return Err((Refusal::Fenced, envelope)) };
+    let head = match stamp::<M>() {
+        Ok(head) => head,
+        Err(why) => return Err((why.into(), envelope)),
+    };
     match cell.mailbox.reserve() {
         Room::Held => {}
         Room::HeldAfterShedding(oldest) => cell.bury(oldest, DeadLetterReason::Shed, NoReply::Shed),

@@ -27,6 +27,15 @@ const EXITS_KEPT: usize = 16;
 /// How many of them one look shows.
 const EXITS_SHOWN: usize = 3;
 
+/// What of an actor is kept in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keeps {
+    Nothing,
+    State,
+    /// State and mail: each message is a transaction.
+    Everything,
+}
+
 /// The part of a cell that knows nothing of the actor's type.
 pub(crate) struct CellCore {
     /// Tells a place from a later one at the same path.
@@ -38,6 +47,8 @@ pub(crate) struct CellCore {
     /// Whom the handler that runs here waits for.
     pub(crate) waits: Waits,
     pub(crate) is_durable: bool,
+    /// Whether each message is a transaction.
+    pub(crate) is_transactional: bool,
     /// Left here by the floors above.
     pub(crate) mark: [AtomicU64; 2],
     /// What calls by way of a pool go through; kept across all lives.
@@ -72,7 +83,7 @@ impl CellCore {
         world: Arc<World>,
         path: ActorPath,
         type_name: &'static str,
-        is_durable: bool,
+        keeps: Keeps,
     ) -> Arc<Self> {
         Arc::new(CellCore {
             id: world.next_number(),
@@ -81,7 +92,8 @@ impl CellCore {
             type_name,
             world,
             waits: Waits::default(),
-            is_durable,
+            is_durable: keeps != Keeps::Nothing,
+            is_transactional: keeps == Keeps::Everything,
             mark: Default::default(),
             breaker: Mutex::default(),
             blocked_lives: AtomicU32::new(0),

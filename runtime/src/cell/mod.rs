@@ -10,7 +10,7 @@ mod ractor_bridge;
 mod typed;
 mod watch;
 
-pub(crate) use core::CellCore;
+pub(crate) use core::{CellCore, Keeps};
 pub(crate) use lifecycle::LifeEvent;
 pub use lifecycle::LifeState;
 pub use look::{PastExit, Shown};

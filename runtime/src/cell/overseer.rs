@@ -13,7 +13,9 @@ use crate::actor::{ExitPhase, ExitReason};
 use crate::address::ActorPath;
 use crate::cell::place::BoxFuture;
 use crate::cell::ractor_bridge::{Knock, launch_shell};
-use crate::cell::{CellCore, ChildExit, Incarnation, LaunchError, Link, Place, PlaceSpec, Seat, Shown};
+use crate::cell::{
+    CellCore, ChildExit, Incarnation, Keeps, LaunchError, Link, Place, PlaceSpec, Seat, Shown,
+};
 use crate::mailbox::StopToken;
 use crate::mailbox::glance::Glance;
 use crate::mailbox::lanes::{ControlLane, Raised};
@@ -389,7 +391,7 @@ impl<O: Overseer> OverseerRef<O> {
         is_root: bool,
         build: Build<O>,
     ) -> OverseerCell<O> {
-        let core = CellCore::new(world.clone(), path, crate::message::short_type_name::<O>(), false);
+        let core = CellCore::new(world.clone(), path, crate::message::short_type_name::<O>(), Keeps::Nothing);
         let build = Mutex::new(Plan { next: build.clone(), of_spec: build });
         let (knock, shown) = (Mutex::default(), Mutex::default());
         OverseerCell { core, build, knock, shown, is_root }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::actor::{Actor, DecodeError, Durable, DurableInbox, MigrateError, SnapshotPolicy};
 use crate::address::Epoch;
 use crate::cell::place::BoxFuture;
-use crate::cell::{Cell, CellCore, Incarnation};
+use crate::cell::{Cell, CellCore, Incarnation, Keeps};
 use crate::durable::StepLog;
 use crate::message::{Failure, Head, MessageId};
 use crate::runtime::SpawnError;
@@ -170,6 +170,13 @@ impl<A: Durable> Durability<A> {
 }
 
 impl<A: Actor> Durability<A> {
+    pub(crate) fn keeps(&self) -> Keeps {
+        match self.kept {
+            Kept::State(_) => Keeps::State,
+            Kept::Everything(_) => Keeps::Everything,
+        }
+    }
+
     /// The stored form of its mail, if that is kept.
     pub(crate) fn mail(&self) -> Option<MailForm<A::Inbox>> {
         match self.kept {

@@ -16,7 +16,7 @@ use crate::cell::{Cell, Incarnation};
 use crate::dice;
 use crate::events::RuntimeEvent;
 use crate::message::{Failure, FailureClass, MessageId};
-use crate::store::{Batch, CommitError, Record, StoreError};
+use crate::store::{Batch, CommitError, CommitSeq, Committed, Record, StoreError};
 
 /// The most steps that one message may make.
 pub const STEPS_MAX: u32 = 10_000;
@@ -166,20 +166,10 @@ impl<'x, A: Actor> Step<'x, A> {
         Check: Future<Output = Result<Known<T>, Failure>>,
     {
         let Some(log) = &self.at.log else { return self.attempts(call).await };
-        if self.at.number >= STEPS_MAX {
-            return Err(Failure::exhausted(format!("a message makes at most {STEPS_MAX} steps")));
+        if let Some(answered) = self.answered()? {
+            return answered;
         }
-        let begun = match self.at.recorded(log, &self.intent)? {
-            Some(Completion::Result(result)) => {
-                return rmp_serde::from_slice(&result).map_err(Failure::bug);
-            }
-            Some(Completion::Failed { class, text }) => return Err(Failure::of(class, text)),
-            Some(Completion::Dropped) => {
-                return Err(Failure::cancelled(format!("the step `{}` was dropped", self.intent.name)));
-            }
-            Some(Completion::Time(_) | Completion::Changed(_)) => return Err(self.at.diverged(&self.intent)),
-            None => log.recorded(self.at.message, self.at.number).and_then(|recorded| recorded.intent),
-        };
+        let begun = log.recorded(self.at.message, self.at.number).and_then(|recorded| recorded.intent);
         match begun {
             None => self.intend(log).await?,
             // In flight when the life before ended.
@@ -199,11 +189,69 @@ impl<'x, A: Actor> Step<'x, A> {
         self.complete(log, outcome).await
     }
 
+    /// What the journal says, if the step is through.
+    pub(crate) fn answered<T: DeserializeOwned>(&self) -> Result<Option<Result<T, Failure>>, Failure> {
+        let Some(log) = &self.at.log else { return Ok(None) };
+        if self.at.number >= STEPS_MAX {
+            return Err(Failure::exhausted(format!("a message makes at most {STEPS_MAX} steps")));
+        }
+        let answered = match self.at.recorded(log, &self.intent)? {
+            None => return Ok(None),
+            Some(Completion::Result(result)) => rmp_serde::from_slice(&result).map_err(Failure::bug),
+            Some(Completion::Failed { class, text }) => Err(Failure::of(class, text)),
+            Some(Completion::Dropped) => {
+                Err(Failure::cancelled(format!("the step `{}` was dropped", self.intent.name)))
+            }
+            Some(Completion::Time(_) | Completion::Changed(_)) => return Err(self.at.diverged(&self.intent)),
+        };
+        Ok(Some(answered))
+    }
+
     async fn intend(&self, log: &StepLog) -> Result<(), Failure> {
-        let (message, number) = (self.at.message, self.at.number);
-        self.at.commit(log, StepLog::intent_record(message, number, &self.intent)).await?;
-        log.intended(message, number, self.intent.clone());
+        self.at.commit(log, vec![self.intent_record()], |_| ()).await?;
+        log.intended(self.at.message, self.at.number, self.intent.clone());
         Ok(())
+    }
+
+    fn intent_record(&self) -> Record {
+        StepLog::intent_record(self.at.message, self.at.number, &self.intent)
+    }
+
+    /// Writes down what it intends, if that is not on disk, together with `records`, and calls `then` in the writer's turn.
+    /// Without a journal `then` is called at once.
+    pub(crate) async fn begin(
+        &self,
+        mut records: Vec<Record>,
+        then: impl FnOnce(&Committed) + Send + 'static,
+    ) -> Result<(), Failure> {
+        let at = &self.at;
+        let Some(log) = at.log.as_ref() else {
+            if records.is_empty() {
+                then(&Committed { seq: CommitSeq(0), deliveries: Vec::new() });
+                return Ok(());
+            }
+            let sent = commit_then(at.cell, Batch::from_outside(records), then).await;
+            return sent.map_err(Failure::external);
+        };
+        let is_begun = log.recorded(at.message, at.number).is_some();
+        if is_begun {
+            self.tell_repeated();
+        } else {
+            records.insert(0, self.intent_record());
+        }
+        at.commit(log, records, then).await?;
+        if !is_begun {
+            log.intended(at.message, at.number, self.intent.clone());
+        }
+        Ok(())
+    }
+
+    /// Writes down what came of it.
+    pub(crate) async fn end<T: Serialize>(&self, outcome: Result<T, Failure>) -> Result<T, Failure> {
+        match &self.at.log {
+            Some(log) => self.complete(log, outcome).await,
+            None => outcome,
+        }
     }
 
     /// Writes down what came of it, and gives that back.
@@ -216,7 +264,7 @@ impl<'x, A: Actor> Step<'x, A> {
             Err(failure) => Completion::of_failure(failure),
         };
         let (message, number) = (self.at.message, self.at.number);
-        self.at.commit(log, StepLog::completion_record(message, number, &completion)).await?;
+        self.at.commit(log, vec![StepLog::completion_record(message, number, &completion)], |_| ()).await?;
         log.completed(message, number, completion);
         outcome
     }
@@ -287,16 +335,21 @@ impl<A: Actor> StepPlace<'_, A> {
         self.trouble.found(Found::Parked(Parked { message: self.message, why }))
     }
 
-    /// Commits one entry of the journal, behind whatever was noted.
-    pub(crate) async fn commit(&self, log: &StepLog, record: Record) -> Result<(), Failure> {
+    /// Commits `written`, behind whatever was noted.
+    pub(crate) async fn commit(
+        &self,
+        log: &StepLog,
+        written: Vec<Record>,
+        then: impl FnOnce(&Committed) + Send + 'static,
+    ) -> Result<(), Failure> {
         let core = &self.cell.core;
         if !core.is_current(self.incarnation) {
             return Err(Failure::cancelled("the incarnation was replaced"));
         }
         let mut records = log.take_pending();
-        records.push(record);
+        records.extend(written);
         let batch = Batch::of(core.path.clone(), self.epoch, records);
-        match commit_then(self.cell, batch, |_| ()).await {
+        match commit_then(self.cell, batch, then).await {
             Ok(()) => Ok(()),
             // Too large to be kept: the handler's doing, not the store's.
             Err(CommitError::Store(error @ StoreError::TooLarge { .. })) => Err(Failure::exhausted(error)),

@@ -55,6 +55,10 @@ pub(crate) struct KeptHead {
 }
 
 impl KeptHead {
+    pub(crate) fn requested(request: String) -> Box<Self> {
+        Box::new(KeptHead { request: Some(request), ..KeptHead::default() })
+    }
+
     pub(crate) fn until(expires_ms: u64) -> Box<Self> {
         Box::new(KeptHead { expires_ms: Some(expires_ms), ..KeptHead::default() })
     }
@@ -157,8 +161,8 @@ pub struct Envelope<M: Message> {
 #[doc(hidden)]
 pub type Verdict = Result<(), Box<NotDone>>;
 
-/// What makes the stored form of an answer.
-pub(crate) type StoredForm<R> = fn(&R) -> Result<Vec<u8>, rmp_serde::encode::Error>;
+/// What makes the stored form of an answer. `None`: it was given, or will be, from elsewhere.
+pub(crate) type StoredForm<R> = fn(&Option<R>) -> Result<Vec<u8>, rmp_serde::encode::Error>;
 
 /// Why a message was not handled to its end.
 #[derive(Debug)]
@@ -259,8 +263,7 @@ impl<M: Message> Envelope<M> {
         // Output gate: nothing the handler did is seen by anybody before the state that explains it is stored.
         if cx.has_to_settle() {
             if let Some(stored_form) = stored_form.filter(|_| cx.is_transaction())
-                && let Some(value) = value.take()
-                && let Err(error) = cx.hold_answer(reply.twin(), value, stored_form)
+                && let Err(error) = cx.hold_answer(reply.twin(), value.take(), stored_form)
             {
                 return Err(Box::new(NotDone::Unstored(CommitError::Store(error))));
             }

@@ -75,9 +75,10 @@ impl<M> From<&TellError<M>> for CallOutcome {
             | TellError::Draining { .. }
             | TellError::Stopped { .. }
             | TellError::StoreUnavailable { .. } => CallOutcome::Failure,
-            TellError::Unstorable { .. } | TellError::WaitsInRing { .. } | TellError::SenderFenced { .. } => {
-                CallOutcome::Neither
-            }
+            TellError::Unstorable { .. }
+            | TellError::WaitsInRing { .. }
+            | TellError::OutsideTransaction { .. }
+            | TellError::SenderFenced { .. } => CallOutcome::Neither,
         }
     }
 }
