@@ -14,6 +14,8 @@ mod durable;
 mod events;
 mod mailbox;
 mod message;
+#[doc(hidden)] // for the crates that build on this one
+pub mod pages;
 #[cfg(all(test, greenroom_races))]
 mod races;
 mod resilience;

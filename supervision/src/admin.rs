@@ -338,7 +338,6 @@ impl Supervising {
             (group, name) = (child.group(), child.name().to_owned());
             child.bring_down(cx.runtime()).await;
         }
-        self.children.occupy(key, None);
         if self.keeps_spec(key) {
             self.lay_aside(key)
         } else {

@@ -18,7 +18,7 @@ pub(crate) struct Child {
     pub(crate) state: ChildState,
     /// Rises in start order; set by [`Children::add`](crate::children::Children::add) alone.
     pub(crate) rank: u64,
-    /// Set by [`Children::occupy`](crate::children::Children::occupy) alone.
+    /// The one that runs, or is on its way to.
     pub(crate) incarnation: Option<Incarnation>,
     /// Restarts in a row, for the backoff.
     attempts: u32,
@@ -124,6 +124,7 @@ impl Child {
     /// No incarnation runs, and none is on its way.
     pub(crate) fn has_stopped(&mut self) {
         self.turn(ChildState::Stopped);
+        self.incarnation = None;
         self.ticket = None;
         self.outage_tries = 0;
     }

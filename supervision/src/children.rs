@@ -1,9 +1,11 @@
-//! The children of one supervisor in start order, found by name and by incarnation.
+//! The children of one supervisor in start order, found by name and by place.
 
 use std::collections::BTreeMap;
 
-use greenroom_runtime::overseer::Incarnation;
+use greenroom_runtime::overseer::ChildExit;
+use greenroom_runtime::pages::Pages;
 
+use crate::board::Mark;
 use crate::child::Child;
 use crate::policy::{ChildFacts, ChildState};
 
@@ -15,9 +17,9 @@ pub(crate) struct Key(u64);
 /// of ten.
 #[derive(Debug, Default)]
 pub(crate) struct Children {
-    in_order: BTreeMap<Key, Child>,
+    /// Boxed: pages have room for more than there is.
+    in_order: Pages<Box<Child>>,
     by_name: BTreeMap<String, Key>,
-    by_incarnation: BTreeMap<Incarnation, Key>,
     next: u64,
 }
 
@@ -29,76 +31,60 @@ impl Children {
         child.rank = self.next;
         child.show(None);
         self.by_name.insert(child.name().to_owned(), key);
-        self.in_order.insert(key, child);
+        self.in_order.insert(key.0, Box::new(child));
         key
     }
 
     pub(crate) fn remove(&mut self, key: Key) -> Option<Child> {
-        let child = self.in_order.remove(&key)?;
+        let child = self.in_order.remove(key.0)?;
         self.by_name.remove(child.name());
-        if let Some(incarnation) = child.incarnation {
-            self.by_incarnation.remove(&incarnation);
-        }
-        Some(child)
+        Some(*child)
     }
 
     pub(crate) fn get(&self, key: Key) -> Option<&Child> {
-        self.in_order.get(&key)
+        self.in_order.get(key.0).map(Box::as_ref)
     }
 
     pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut Child> {
-        self.in_order.get_mut(&key)
+        self.in_order.get_mut(key.0).map(Box::as_mut)
     }
 
     pub(crate) fn named(&self, name: &str) -> Option<Key> {
         self.by_name.get(name).copied()
     }
 
-    pub(crate) fn with_incarnation(&self, incarnation: Incarnation) -> Option<Key> {
-        self.by_incarnation.get(&incarnation).copied()
+    /// The child whose incarnation has ended so; its place says where it stands.
+    pub(crate) fn that_ended(&self, exit: &ChildExit) -> Option<Key> {
+        let key = Key(Mark::on(&exit.place)?.rank);
+        self.get(key).filter(|child| child.incarnation == Some(exit.incarnation)).map(|_| key)
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.in_order.len()
+        self.by_name.len()
     }
 
     /// In start order.
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &Child> {
-        self.in_order.values()
+        self.in_order.values().map(Box::as_ref)
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl DoubleEndedIterator<Item = &mut Child> {
-        self.in_order.values_mut()
+        self.in_order.values_mut().map(Box::as_mut)
     }
 
     /// In start order.
     pub(crate) fn keys(&self) -> Vec<Key> {
-        self.in_order.keys().copied().collect()
-    }
-
-    /// An incarnation of the child runs from now on, or none.
-    pub(crate) fn occupy(&mut self, key: Key, incarnation: Option<Incarnation>) {
-        let Some(child) = self.in_order.get_mut(&key) else { return };
-        if let Some(old) = std::mem::replace(&mut child.incarnation, incarnation) {
-            self.by_incarnation.remove(&old);
-        }
-        if let Some(new) = incarnation {
-            self.by_incarnation.insert(new, key);
-        }
+        self.iter().map(|child| Key(child.rank)).collect()
     }
 
     /// Puts the children into the order of `names`, those not named behind them in the order they had.
     pub(crate) fn arrange(&mut self, names: &[String]) {
         let mut rest = std::mem::take(&mut self.in_order);
-        let named: Vec<Child> =
-            names.iter().filter_map(|name| self.by_name.get(name).and_then(|key| rest.remove(key))).collect();
+        let keys = names.iter().filter_map(|name| self.named(name));
+        let named: Vec<Box<Child>> = keys.filter_map(|key| rest.remove(key.0)).collect();
         self.by_name.clear();
-        self.by_incarnation.clear();
         for child in named.into_iter().chain(rest.into_values()) {
-            let incarnation = child.incarnation;
-            let key = self.add(child);
-            self.occupy(key, None);
-            self.occupy(key, incarnation);
+            self.add(*child);
         }
     }
 
@@ -106,7 +92,7 @@ impl Children {
     pub(crate) fn facts(&self, only: Option<Key>) -> (Vec<Key>, Vec<ChildFacts>) {
         match only {
             Some(key) => self.get(key).map(|child| (vec![key], vec![child.facts()])).unwrap_or_default(),
-            None => self.in_order.iter().map(|(key, child)| (*key, child.facts())).unzip(),
+            None => self.iter().map(|child| (Key(child.rank), child.facts())).unzip(),
         }
     }
 

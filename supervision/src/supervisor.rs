@@ -196,27 +196,26 @@ impl Supervising {
             Err(_) if cx.is_stopping() => return Began::Stopping,
             Err(error) => return Began::Failed(unplaced(error)),
         };
-        self.children.occupy(key, Some(incarnation));
-        if let (Some(_), Some(child)) = (&self.spec.pool, self.children.get_mut(key))
-            && !std::mem::replace(&mut child.is_watched, true)
-        {
-            self.rerouting.watch(&place, cx.runtime());
+        if let Some(child) = self.children.get_mut(key) {
+            child.incarnation = Some(incarnation);
+            if self.spec.pool.is_some() && !std::mem::replace(&mut child.is_watched, true) {
+                self.rerouting.watch(&place, cx.runtime());
+            }
         }
         let started = tokio::select! {
             biased;
             started = place.started(incarnation) => started,
             () = cx.stopping() => return Began::Stopping,
         };
+        let child = self.children.get_mut(key);
         match started {
             Ok(()) => {
                 let now = cx.runtime().clock().elapsed();
-                if let Some(child) = self.children.get_mut(key) {
-                    child.has_started(now);
-                }
+                child.into_iter().for_each(|child| child.has_started(now));
                 Began::Started
             }
             Err(reason) => {
-                self.children.occupy(key, None);
+                child.into_iter().for_each(|child| child.incarnation = None);
                 match reason {
                     ExitReason::Declined { .. } => Began::Declined(reason),
                     reason => Began::Failed(reason),
@@ -359,7 +358,6 @@ impl Supervising {
         if child.settings.mailbox == Mailbox::Clear {
             child.place.clear();
         }
-        self.children.occupy(key, None);
     }
 
     async fn begin_restart(&mut self, key: Key, start: Vec<Key>, cx: &OverseerContext) -> Flow {
@@ -531,12 +529,14 @@ impl Overseer for Supervising {
     }
 
     async fn on_child_exit(&mut self, exit: ChildExit, cx: &OverseerContext) -> Flow {
-        let Some(key) = self.children.with_incarnation(exit.incarnation) else {
+        let Some(key) = self.children.that_ended(&exit) else {
             return Flow::Stay; // an end that this supervisor brought about, or of a child it has forgotten
         };
         let class = if exit.is_repeat { ExitClass::Repeat } else { classify(&exit.reason) };
         let decided = self.ask_policy(decide, key, class, cx);
-        self.children.occupy(key, None);
+        if let Some(child) = self.children.get_mut(key) {
+            child.incarnation = None;
+        }
         self.carry_out(decided, key, &exit.reason, cx).await
     }
 

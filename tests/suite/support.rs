@@ -278,7 +278,7 @@ impl Overseer for Keeper {
 
     async fn on_child_exit(&mut self, exit: ChildExit, cx: &OverseerContext) -> Flow {
         self.exits.write(exit.reason.label());
-        let Some(place) = self.places.get(&exit.path) else { return Flow::Stay };
+        let Some(place) = self.places.get(exit.place.path()) else { return Flow::Stay };
         if exit.reason.is_abnormal() && self.comeback == Comeback::AtOnce && !place.state().is_occupied() {
             self.launch(place, cx).await;
         } else if !exit.reason.is_abnormal() {

@@ -12,8 +12,8 @@ use crate::sync::{drop_quietly, lock};
 /// What one incarnation has to itself.
 pub(crate) struct Scope<A: Actor> {
     terms: Arc<Terms<A>>,
-    /// Timers, monitors, work of [`Context::spawn`]. All are aborted when it ends.
-    tasks: Mutex<JoinSet<()>>,
+    /// Timers, monitors, work of [`Context::spawn`]; made with the first. All are aborted when it ends.
+    tasks: Mutex<Option<JoinSet<()>>>,
 }
 
 impl<A: Actor> Scope<A> {
@@ -27,6 +27,7 @@ impl<A: Actor> Scope<A> {
 
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
         let mut tasks = lock(&self.tasks);
+        let tasks = tasks.get_or_insert_default();
         // Those that are through would pile up otherwise.
         while let Some(ended) = tasks.try_join_next() {
             drop_quietly(ended); // what a panic carries is the author's
@@ -35,7 +36,9 @@ impl<A: Actor> Scope<A> {
     }
 
     pub(crate) fn abort(&self) {
-        lock(&self.tasks).abort_all();
+        if let Some(tasks) = &mut *lock(&self.tasks) {
+            tasks.abort_all();
+        }
     }
 }
 

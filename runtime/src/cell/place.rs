@@ -28,7 +28,7 @@ pub struct Incarnation(pub u64);
 #[non_exhaustive]
 pub struct ChildExit {
     /// Which place.
-    pub path: ActorPath,
+    pub place: Place,
     /// Which life there.
     pub incarnation: Incarnation,
     /// How it ended.

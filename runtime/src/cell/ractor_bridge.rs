@@ -3,25 +3,25 @@
 //! A *worker* runs one incarnation of a cell as one long ractor handler. A *shell* is a plain ractor actor that runs
 //! an [`Overseer`]: it hears messages and the exits of the children linked under it.
 
-use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use ractor::{ActorCell, ActorId, ActorProcessingErr, ActorRef as RactorRef, SupervisionEvent};
+use ractor::{ActorCell, ActorProcessingErr, ActorRef as RactorRef, SupervisionEvent};
 
 use crate::actor::Actor;
 use crate::cell::incarnation::Life;
 use crate::cell::overseer::{OverseerCell, Post, ShellLife};
 use crate::cell::place::BoxFuture;
-use crate::cell::{Cell, ChildExit, Flow, Incarnation, LaunchError, Overseer, Seat};
+use crate::cell::{Cell, ChildExit, Flow, Incarnation, LaunchError, Overseer, Place, Seat};
 use crate::mailbox::lanes::Raised;
+use crate::pages::Pages;
 
 #[cfg(panic = "abort")]
 compile_error!("supervision needs unwinding: remove `panic = \"abort\"` from the profile of this build");
 
-/// Which life of which place a ractor actor runs; looked up by its id, never walked over.
-type Children = HashMap<ActorId, (Arc<dyn Seat>, Incarnation)>;
+/// Which life of which place a ractor actor runs, by the number of its id.
+type Children = Pages<(Arc<dyn Seat>, Incarnation)>;
 
 /// Where children are linked: the running incarnation of a supervisor. When that ends, however it ends, they are
 /// killed, so a supervisor leaves no orphans.
@@ -39,11 +39,11 @@ impl std::fmt::Debug for Link {
 
 impl Link {
     fn remember(&self, child: &ActorCell, seat: Arc<dyn Seat>, incarnation: Incarnation) {
-        crate::sync::lock(&self.children).insert(child.get_id(), (seat, incarnation));
+        crate::sync::lock(&self.children).insert(child.get_id().pid(), (seat, incarnation));
     }
 
     fn forget(&self, child: &ActorCell) -> Option<(Arc<dyn Seat>, Incarnation)> {
-        crate::sync::lock(&self.children).remove(&child.get_id())
+        crate::sync::lock(&self.children).remove(child.get_id().pid())
     }
 }
 
@@ -246,12 +246,8 @@ impl<O: Overseer> ractor::Actor for Shell<O> {
         let Some((seat, incarnation)) = state.link.forget(&child) else { return Ok(()) };
         let core = seat.core();
         let Some(reason) = core.exit_of(incarnation) else { return Ok(()) };
-        let exit = ChildExit {
-            path: core.path.clone(),
-            incarnation,
-            reason,
-            is_repeat: core.has_repeated(incarnation),
-        };
+        let is_repeat = core.has_repeated(incarnation);
+        let exit = ChildExit { place: Place(seat), incarnation, reason, is_repeat };
         let flow = state.life.on_child_exit(exit).await;
         state.carry_on(&me, flow).await
     }
