@@ -1,6 +1,7 @@
 //! What threads do to one another: locks, and panics that were caught.
 
 use std::any::Any;
+use std::fmt;
 use std::future::{Future, poll_fn};
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -58,7 +59,7 @@ pub(crate) fn drop_quietly<T>(value: T) {
 fn drop_and_catch<T>(value: T) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
         let (value, text) = (std::any::type_name::<T>(), panic_text(payload));
-        tracing::warn!(value, text, "dropping an author's value panicked");
+        tracing::warn!(value, text, "dropping a value panicked");
     }
 }
 
@@ -75,6 +76,12 @@ impl<T> Deref for Quiet<T> {
     type Target = T;
     fn deref(&self) -> &T {
         self.0.as_ref().expect("taken out only by the drop")
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Quiet<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
     }
 }
 

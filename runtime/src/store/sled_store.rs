@@ -18,7 +18,7 @@ use super::{
     Batch, BatchOutcome, Cause, LaidAside, Ownership, Scan, SoleOwner, Store, StoreError, StorePromise,
 };
 use crate::address::ActorPath;
-use crate::sync::panic_text;
+use crate::sync::{Quiet, panic_text};
 
 /// Memory for pages that were read, in bytes.
 const CACHE_BYTES_MAX: u64 = 64 << 20;
@@ -67,7 +67,22 @@ impl SledStore {
     /// * [`StoreError::Shortened`] if acknowledged commits are missing.
     /// * [`StoreError::Format`] if a newer version wrote it, [`StoreError::HeadDamaged`] if that cannot be told.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
-        let folder = StoreFolder::lock(path.as_ref())?;
+        Self::open_with(path.as_ref(), LogSync::EachCommit)
+    }
+
+    /// A store with a bug on purpose, to show that the tests would find it: it skips the sync behind each flush.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open`](Self::open).
+    #[cfg(feature = "testing")]
+    #[doc(hidden)]
+    pub fn open_skipping_fdatasync(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        Self::open_with(path.as_ref(), LogSync::Skipped)
+    }
+
+    fn open_with(path: &Path, sync: LogSync) -> Result<Self, StoreError> {
+        let folder = StoreFolder::lock(path)?;
         let open_error = |source: Cause| StoreError::Open { path: folder.path().into(), source };
         let io_error = |error: std::io::Error| open_error(Arc::new(error));
 
@@ -80,7 +95,7 @@ impl SledStore {
         log.sync_data().map_err(io_error)?;
         folder.settle().map_err(io_error)?;
 
-        let engine = SledEngine { db, log: SledLog(log) };
+        let engine = SledEngine { db, log: SledLog(log), sync };
         let marker = CommitMarker::open(&folder.marker()).map_err(io_error)?;
         let (stored, acknowledged) = (catching(|| layout::position(&engine))?, marker.acknowledged());
         if stored < acknowledged {
@@ -109,7 +124,7 @@ impl SledStore {
     #[cfg(test)]
     fn open_raw(path: &Path) -> SledEngine {
         let db = open_sled(path).ok().unwrap();
-        SledEngine { db, log: SledLog(File::open(path.join("db")).unwrap()) }
+        SledEngine { db, log: SledLog(File::open(path.join("db")).unwrap()), sync: LogSync::EachCommit }
     }
 
     /// Runs `work` unless the opening has failed, and remembers if it fails now.
@@ -176,7 +191,7 @@ enum OpenFailure {
 }
 
 /// Opens sled; on damage it mends what can be mended without loss and tries again.
-fn open_mended(folder: &StoreFolder) -> Result<sled::Db, OpenFailure> {
+fn open_mended(folder: &StoreFolder) -> Result<Quiet<sled::Db>, OpenFailure> {
     let first = match open_sled(folder.path()) {
         Err(OpenFailure::Damage(cause)) => cause,
         other => return other,
@@ -203,11 +218,11 @@ fn open_mended(folder: &StoreFolder) -> Result<sled::Db, OpenFailure> {
 /// Changes the folder; `false` if there was nothing to change.
 type Mend = fn(&StoreFolder) -> std::io::Result<bool>;
 
-fn open_sled(path: &Path) -> Result<sled::Db, OpenFailure> {
+fn open_sled(path: &Path) -> Result<Quiet<sled::Db>, OpenFailure> {
     let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES_MAX);
     // Unwind safe: nothing of a panicked opening is kept.
     match catch_unwind(AssertUnwindSafe(|| config.open())) {
-        Ok(Ok(db)) => Ok(db),
+        Ok(Ok(db)) => Ok(Quiet::new(db)),
         Ok(Err(sled::Error::Io(error))) if error.to_string().contains("could not acquire lock") => {
             Err(OpenFailure::Locked)
         }
@@ -222,9 +237,20 @@ fn open_sled(path: &Path) -> Result<sled::Db, OpenFailure> {
 
 #[derive(Debug)]
 struct SledEngine {
-    db: sled::Db,
+    /// Quiet: while it is dropped sled syncs once more, and panics if it cannot. That costs nothing acknowledged.
+    db: Quiet<sled::Db>,
     /// Dropped after `db`.
     log: SledLog,
+    sync: LogSync,
+}
+
+/// Whether the log is synced behind each flush.
+#[derive(Clone, Copy, Debug)]
+enum LogSync {
+    EachCommit,
+    /// A bug on purpose, see `SledStore::open_skipping_fdatasync`.
+    #[cfg(feature = "testing")]
+    Skipped,
 }
 
 /// A second handle on sled's log, to sync it.
@@ -269,8 +295,13 @@ impl Engine for SledEngine {
             }
         }
         // Flushed each time: sled deadlocks when too many writes are in flight.
-        self.db.apply_batch(batch).and_then(|()| self.db.flush()).map_err(|e| StoreError::write(e.into()))?;
-        self.log.0.sync_data().map_err(StoreError::write)
+        let db = &self.db;
+        db.apply_batch(batch).and_then(|()| db.flush()).map_err(|e| StoreError::write(e.into()))?;
+        match self.sync {
+            LogSync::EachCommit => self.log.0.sync_data().map_err(StoreError::write),
+            #[cfg(feature = "testing")]
+            LogSync::Skipped => Ok(()),
+        }
     }
 }
 

@@ -1,0 +1,116 @@
+//! Calls that fail: a full disk, or a broken one. The child lives, is told, and has lost nothing.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+use crate::child::job;
+use crate::kills::{COMPACTED_LENS, about_to_be_compacted};
+use crate::place::Place;
+use crate::process::run;
+use crate::strace::{self, IoThreads, Lasts, Strike, trace};
+use crate::{every, rounds, shared, strikes};
+
+/// Calls whose failure a disk can be the cause of.
+const FAILING: [&str; 11] = [
+    "pwrite64",
+    "write",
+    "fdatasync",
+    "fsync",
+    "sync_file_range",
+    "ftruncate",
+    "rename",
+    "unlink",
+    "mkdir",
+    "copy_file_range",
+    "openat",
+];
+/// Of those the ones that nobody but a commit or an opening makes: no failure of theirs goes without a word.
+const TOLD: [&str; 5] = ["write", "fdatasync", "rename", "mkdir", "copy_file_range"];
+/// How they fail.
+const FAILURES: [(&str, Lasts); 3] =
+    [("ENOSPC", Lasts::FromThenOn), ("EIO", Lasts::Once), ("ENOSPC", Lasts::Once)];
+
+/// Goal: whatever call fails, and however: no panic, a typed error, no further word from this opening, nothing lost.
+/// Method: a store that is made, one that is in use, and one that is compacted; one call fails, and
+/// all others do not, or all after it too. It found that sled panics where a store is dropped and its last `fsync` fails.
+pub(crate) fn a_call_that_fails_loses_nothing_and_is_told() {
+    if !strace::is_here() {
+        return;
+    }
+    let used = Place::used(&[1..=4, 5..=8], "mixed");
+    let (compacted, next) = about_to_be_compacted();
+    let scenes = [
+        ("made", Place::new(), 1..=8, "mixed"),
+        ("in use", used, 9..=16, "mixed"),
+        ("compacted", compacted, next..=next + 15, COMPACTED_LENS),
+    ];
+    for (scene, base, commits, lens) in &scenes {
+        let failures = if every() { &FAILURES[..] } else { &FAILURES[..2] };
+        let of_call = |call| failures.iter().map(move |failure| (call, *failure));
+        let work = FAILING.into_iter().flat_map(of_call).collect();
+        let table = shared(work, |(call, failure)| {
+            (call, failure, fail_at_every(base, call, failure, commits, lens))
+        });
+        println!("  a store that is {scene}: what came of it, how often");
+        for (call, (error, lasts), outcomes) in table {
+            println!("  {call:>16} {error:>6} {lasts:<10?} {outcomes:?}");
+        }
+    }
+}
+
+/// What came of it, counted.
+fn fail_at_every(
+    base: &Place,
+    call: &str,
+    (error, lasts): (&str, Lasts),
+    commits: &RangeInclusive<u64>,
+    lens: &str,
+) -> BTreeMap<String, u64> {
+    let (what, mut outcomes) = (format!("error={error}"), BTreeMap::new());
+    for round in 0..=rounds() {
+        let threads = if round == 0 { IoThreads::One } else { IoThreads::All };
+        let strikes = strikes().map(|when| Strike { call, what: &what, when, lasts, threads });
+        for outcome in strikes.map_while(|strike| fail_once(base, strike, commits, lens)) {
+            *outcomes.entry(outcome).or_insert(0) += 1;
+        }
+    }
+    outcomes
+}
+
+/// `None` if no thread came to the call.
+fn fail_once(base: &Place, strike: Strike<'_>, commits: &RangeInclusive<u64>, lens: &str) -> Option<String> {
+    let place = base.copy();
+    let store = place.store();
+    let (first, last) = (*commits.start(), *commits.end());
+    let work = job("commit", &[&store.display(), &first, &last, &lens]);
+    let traced = trace(&place, &work, &[strike.call], Some(strike));
+    let hit = traced.calls_of(strike.call).into_iter().find(|call| call.text.contains("(INJECTED)"))?;
+    let ended = &traced.ended;
+    if ended.lines.is_none() {
+        return Some("before its begin".into());
+    }
+    let errors = || std::fs::read_to_string(place.errors()).unwrap_or_default();
+    assert!(ended.status.success(), "{strike:?} at {hit:?}: {ended:?}\n{}", errors());
+    let outcome = match (ended.after("unopened "), ended.after("failed "), ended.after("later ")) {
+        (None, None, None) => "no harm".to_owned(),
+        (Some(error), None, None) => format!("unopened: {}", name_of(error)),
+        (None, Some(error), Some("[true, true, true]")) => format!("failed: {}", name_of(error)),
+        _ => panic!("{strike:?} at {hit:?}: {ended:?}"),
+    };
+
+    assert!(outcome != "no harm" || !TOLD.contains(&strike.call), "no word about {strike:?} at {hit:?}");
+
+    let newest = first - 1 + ended.count("acknowledged ");
+    let attempted = (newest + 1).min(last);
+    let judged = run(&job("judge", &[&store.display(), &newest, &attempted, &lens]), &place.errors());
+    let verdict = judged.lines.as_ref().unwrap().first().unwrap();
+    assert!(verdict.starts_with("Whole("), "{verdict} after {newest} acknowledged: {strike:?} at {hit:?}");
+    Some(outcome)
+}
+
+/// The name of an error, first word of its words.
+fn name_of(error: &str) -> &str {
+    let name = error.split([' ', '{', '(']).next().unwrap();
+    assert!(["Open", "NoSpace", "Write", "Failed", "Locked"].contains(&name), "no error for this: {error}");
+    name
+}
