@@ -184,7 +184,8 @@ pub enum BatchOutcome {
 pub enum Delivered {
     /// It is in the receiver's inbox, under this number.
     New(MessageId),
-    /// It was sent before under the same request id, and waits in the inbox under that number: nothing was added.
+    /// It was sent before under the same request id, and waits in the inbox, or lies aside, under that number: nothing
+    /// was added.
     Waiting(MessageId),
     /// It was sent before under the same request id, and done: the answer of then. Nothing was added.
     Answered(Vec<u8>),

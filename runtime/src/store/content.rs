@@ -29,16 +29,6 @@ pub(crate) fn put(writes: &mut Writes, actor: &ActorPath, key: &ContentKey, cont
     }
 }
 
-/// Removes every part, of which `first` is the first.
-pub(crate) fn remove(writes: &mut Writes, actor: &ActorPath, key: &ContentKey, first: &[u8]) {
-    let record = RecordKey::Content(key.clone(), 0).encode(actor);
-    // Of a damaged first part at least itself.
-    let parts = Header::open(&record, first, key.kind()).map_or(1, |(header, _)| header.parts());
-    for part in 0..parts {
-        writes.insert(RecordKey::Content(key.clone(), part).encode(actor), None);
-    }
-}
-
 struct Header {
     len: usize,
     crc: u32,

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::content::Parts;
+use super::content::{Broken, Parts};
 use super::plan::Plan;
 use super::record::{
     ACTOR_PREFIX, ContentKey, Envelope, Kind, RecordKey, STORE_HEAD_KEY, actor_prefix, laid_aside_prefix,
@@ -63,8 +63,15 @@ pub(crate) fn laid_aside(engine: &impl Engine, actor: &ActorPath) -> Result<Vec<
             found.entry(id).or_default().0.insert(part, (key, value));
         }
     }
-    let whole = |(id, parts): (_, Parts<'_>)| laid_aside_from_bytes(id, &parts.join(Kind::LaidAside).ok()?);
-    Ok(found.into_iter().filter_map(whole).collect())
+    let mut whole = Vec::new();
+    for (id, parts) in found {
+        match parts.join(Kind::LaidAside) {
+            Ok(content) => whole.extend(laid_aside_from_bytes(id, &content)),
+            Err(Broken::Refused(refused)) => refused.newer_format().map_or(Ok(()), Err)?,
+            Err(Broken::Lost(_)) => {}
+        }
+    }
+    Ok(whole)
 }
 
 /// [`Store::actors`](super::Store::actors) on any engine.

@@ -23,18 +23,19 @@ use crate::message::MessageId;
 const NAME_LEN_MAX: usize = 255;
 
 /// Answers whose time is over and that one answered request deletes.
-const ANSWERS_DELETED_MAX: usize = 2;
+pub(super) const ANSWERS_DELETED_MAX: usize = 2;
 
 /// The writes of a group, seen by its later batches as if they had happened.
 pub(crate) struct Plan<'a, E> {
     engine: &'a E,
+    begun: CommitSeq,
     seq: CommitSeq,
     writes: Writes,
 }
 
 impl<'a, E: Engine> Plan<'a, E> {
     pub(crate) fn begin(engine: &'a E, seq: CommitSeq) -> Self {
-        Plan { engine, seq, writes: Writes::new() }
+        Plan { engine, begun: seq, seq, writes: Writes::new() }
     }
 
     /// # Errors
@@ -73,9 +74,10 @@ impl<'a, E: Engine> Plan<'a, E> {
 
     /// What is to be written, unless nothing is.
     pub(crate) fn finish(mut self) -> Option<Writes> {
-        if self.writes.is_empty() {
+        if self.seq == self.begun {
             return None;
         }
+        // Also if nothing else is written: a number that was answered is never given again.
         let head = Envelope { kind: Kind::StoreHead, seq: self.seq.0, epoch: Epoch(0), payload: &[FORMAT] };
         self.writes.insert(STORE_HEAD_KEY.to_vec(), Some(head.seal(STORE_HEAD_KEY)));
         Some(self.writes)
@@ -99,9 +101,12 @@ impl<'a, E: Engine> Plan<'a, E> {
             }
             Record::Done { message, answer } => self.done(actor, *message, answer.as_ref()),
             Record::Tries { message, tries } => {
-                let key = RecordKey::Tries(*message).encode(actor);
-                let value = seal_tries(*tries, &key);
-                self.writes.insert(key, Some(value));
+                let waits = RecordKey::Content(ContentKey::Message(*message), 0).encode(actor);
+                if self.get(&waits)?.is_some() {
+                    let key = RecordKey::Tries(*message).encode(actor);
+                    let value = seal_tries(*tries, &key);
+                    self.writes.insert(key, Some(value));
+                }
                 Ok(())
             }
             Record::ForgetJournal { message } => self.remove_journal(actor, *message),
@@ -182,21 +187,26 @@ impl<'a, E: Engine> Plan<'a, E> {
             });
         }
         let head = RecordKey::ActorHead.encode(to);
-        if self.get(&head)?.is_none() {
-            // Each actor with records has a head, so that a lost one is noticed.
+        if self.get(&head)?.is_none() && !self.has_records(to)? {
+            // Each actor with records has a head, so that a lost one is noticed; a lost one stays lost until its writer
+            // settles on what is left.
             self.put_head(to, ActorHead { epoch: Epoch(0), seq: 0, active: None });
         }
         let id = self.next_id();
         let message = StoredMessage { id, origin: id, ..message.clone() };
-        self.put_message(to, &message, message.request.as_deref());
+        self.put_message(to, &message);
+        self.put_waiting(to, &message);
         Ok(Delivered::New(id))
     }
 
-    fn put_message(&mut self, to: &ActorPath, message: &StoredMessage, request: Option<&str>) {
+    fn put_message(&mut self, to: &ActorPath, message: &StoredMessage) {
         content::put(&mut self.writes, to, &ContentKey::Message(message.id), &message_to_bytes(message));
-        if let Some(request) = request {
+    }
+
+    fn put_waiting(&mut self, to: &ActorPath, message: &StoredMessage) {
+        if let Some(request) = &message.request {
             let waiting = Request::Waiting(message.id).to_bytes();
-            content::put(&mut self.writes, to, &ContentKey::Request(request.to_owned()), &waiting);
+            content::put(&mut self.writes, to, &ContentKey::Request(request.clone()), &waiting);
         }
     }
 
@@ -212,10 +222,11 @@ impl<'a, E: Engine> Plan<'a, E> {
         self.remove(actor, &key)?;
         self.remove_tries(actor, id)?;
         self.remove_journal(actor, message.origin)?;
-        if let Some(request) = message.request {
-            self.remove(actor, &ContentKey::Request(request))?;
+        let Some(request) = self.remove_request(actor, &message)? else { return Ok(()) };
+        match answer.filter(|answer| answer.request == *request) {
+            Some(answer) => self.keep_answer(actor, answer),
+            None => Ok(()),
         }
-        answer.map_or(Ok(()), |answer| self.keep_answer(actor, answer))
     }
 
     fn lay_aside(&mut self, actor: &ActorPath, id: MessageId, cause: &str) -> Result<(), StoreError> {
@@ -238,18 +249,18 @@ impl<'a, E: Engine> Plan<'a, E> {
 
     fn give_back(&mut self, to: &ActorPath, id: MessageId) -> Result<Delivered, StoreError> {
         let Some(message) = self.take_aside(to, id)? else { return Ok(Delivered::Unknown) };
-        let message = StoredMessage { id: self.next_id(), ..message };
-        self.put_message(to, &message, message.request.as_deref());
-        Ok(Delivered::New(message.id))
+        let back = StoredMessage { id: self.next_id(), ..message.clone() };
+        self.put_message(to, &back);
+        if self.remove_request(to, &message)?.is_some() {
+            self.put_waiting(to, &back);
+        }
+        Ok(Delivered::New(back.id))
     }
 
     fn forget(&mut self, of: &ActorPath, id: MessageId) -> Result<(), StoreError> {
         let Some(message) = self.take_aside(of, id)? else { return Ok(()) };
         self.remove_journal(of, message.origin)?;
-        match message.request {
-            Some(request) => self.remove(of, &ContentKey::Request(request)),
-            None => Ok(()),
-        }
+        self.remove_request(of, &message).map(drop)
     }
 
     fn remove_tries(&mut self, actor: &ActorPath, id: MessageId) -> Result<(), StoreError> {
@@ -261,7 +272,7 @@ impl<'a, E: Engine> Plan<'a, E> {
     }
 
     fn remove_journal(&mut self, actor: &ActorPath, of: MessageId) -> Result<(), StoreError> {
-        for key in self.keys(&journal_prefix(actor, of), usize::MAX)? {
+        for key in self.keys(&journal_prefix(actor, of))? {
             self.writes.insert(key, None);
         }
         Ok(())
@@ -275,16 +286,30 @@ impl<'a, E: Engine> Plan<'a, E> {
         Request::from_bytes(&bytes).map(Some).ok_or_else(|| malformed(actor, &key))
     }
 
+    /// Removes the record of the request of `message`, and says which that is. `None`: it has no request, or that tells
+    /// of another message. Of a damaged record it cannot be told, but this message names it.
+    fn remove_request<'m>(
+        &mut self,
+        actor: &ActorPath,
+        message: &'m StoredMessage,
+    ) -> Result<Option<&'m String>, StoreError> {
+        let Some(request) = &message.request else { return Ok(None) };
+        match self.request(actor, request) {
+            Ok(Some(Request::Waiting(id))) if id == message.id => {}
+            Ok(None) | Err(StoreError::Damaged { .. }) => {}
+            Ok(Some(_)) => return Ok(None),
+            Err(error) => return Err(error),
+        }
+        self.remove(actor, &ContentKey::Request(request.clone()))?;
+        Ok(Some(request))
+    }
+
     fn keep_answer(&mut self, actor: &ActorPath, answer: &StoredAnswer) -> Result<(), StoreError> {
         let StoredAnswer { request, at_ms, until_ms, body } = answer;
-        let prefix_len = actor_prefix(actor).len();
-        for key in self.keys(&answer_ends_prefix(actor), ANSWERS_DELETED_MAX)? {
-            if let Some(RecordKey::AnswerEnd { until_ms, request }) = RecordKey::decode(&key[prefix_len..])
-                && until_ms < *at_ms
-            {
-                self.remove_answer(actor, until_ms, request)?;
-                self.writes.insert(key, None);
-            }
+        for (until_ms, request) in self.ended_answers(actor, *at_ms)? {
+            let end = RecordKey::AnswerEnd { until_ms, request: request.clone() }.encode(actor);
+            self.remove_answer(actor, until_ms, request)?;
+            self.writes.insert(end, None);
         }
         let answered = Request::Answered { until_ms: *until_ms, answer: body.clone() }.to_bytes();
         content::put(&mut self.writes, actor, &ContentKey::Request(request.clone()), &answered);
@@ -294,14 +319,47 @@ impl<'a, E: Engine> Plan<'a, E> {
         Ok(())
     }
 
-    /// Unless the same request was answered again since.
-    fn remove_answer(&mut self, actor: &ActorPath, ended_ms: u64, request: String) -> Result<(), StoreError> {
-        match self.request(actor, &request)? {
-            Some(Request::Answered { until_ms, .. }) if until_ms == ended_ms => {
-                self.remove(actor, &ContentKey::Request(request))
+    /// The ends of answers that lie before `at_ms`: at most so many of those that were there before, and all that are
+    /// planned. Damaged ones are left to whoever reads the report of [`Scan::damage`](super::Scan::damage).
+    fn ended_answers(&self, actor: &ActorPath, at_ms: u64) -> Result<Vec<(u64, String)>, StoreError> {
+        let (prefix, prefix_len) = (answer_ends_prefix(actor), actor_prefix(actor).len());
+        let read = |key: &[u8], value: &[u8]| match RecordKey::decode(&key[prefix_len..]) {
+            Some(RecordKey::AnswerEnd { until_ms, request })
+                if Envelope::open(key, value, Kind::AnswerEnd).is_ok() =>
+            {
+                Some((until_ms, request))
             }
-            _ => Ok(()),
+            _ => None,
+        };
+        let planned = self.planned(&prefix).filter_map(|(key, value)| read(key, value.as_ref()?));
+        let mut ended: Vec<_> = planned.filter(|(until_ms, _)| *until_ms < at_ms).collect();
+        let most = ended.len() + ANSWERS_DELETED_MAX;
+        let mut from = prefix.clone();
+        // Sorted by time, so those behind the first that lasts last too.
+        while ended.len() < most
+            && let Some(key) = self.engine.next_key(&from)?.filter(|key| key.starts_with(&prefix))
+        {
+            if !self.writes.contains_key(&key)
+                && let Some(end) = self.engine.get(&key)?.and_then(|value| read(&key, &value))
+            {
+                if end.0 >= at_ms {
+                    break;
+                }
+                ended.push(end);
+            }
+            from = behind(key);
         }
+        Ok(ended)
+    }
+
+    /// Unless the same request was sent, or answered, again since. A damaged record is what is left of the answer.
+    fn remove_answer(&mut self, actor: &ActorPath, ended_ms: u64, request: String) -> Result<(), StoreError> {
+        match self.request(actor, &request) {
+            Ok(Some(Request::Answered { until_ms, .. })) if until_ms == ended_ms => {}
+            Err(StoreError::Damaged { .. }) => {}
+            other => return other.map(drop),
+        }
+        self.remove(actor, &ContentKey::Request(request))
     }
 
     // ---- reading ----
@@ -315,8 +373,7 @@ impl<'a, E: Engine> Plan<'a, E> {
 
     fn entries(&self, prefix: &[u8]) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, StoreError> {
         let mut entries: BTreeMap<_, _> = self.engine.entries(prefix)?.into_iter().collect();
-        let planned = self.writes.range(prefix.to_vec()..).take_while(|(key, _)| key.starts_with(prefix));
-        for (key, value) in planned {
+        for (key, value) in self.planned(prefix) {
             match value {
                 Some(value) => entries.insert(key.clone(), value.clone()),
                 None => entries.remove(key),
@@ -325,30 +382,37 @@ impl<'a, E: Engine> Plan<'a, E> {
         Ok(entries)
     }
 
-    /// Keys that start with `prefix`: at most so many of those that were there before, and all that are planned.
-    fn keys(&self, prefix: &[u8], at_most: usize) -> Result<Vec<Vec<u8>>, StoreError> {
-        let planned = self.writes.range(prefix.to_vec()..).take_while(|(key, _)| key.starts_with(prefix));
-        let mut keys: Vec<Vec<u8>> =
-            planned.filter(|(_, value)| value.is_some()).map(|(key, _)| key.clone()).collect();
-        let (mut from, mut found) = (prefix.to_vec(), 0);
-        while found < at_most
-            && let Some(key) = self.engine.next_key(&from)?.filter(|key| key.starts_with(prefix))
-        {
-            from.clone_from(&key);
-            from.push(0x00); // what comes right behind it
+    /// All keys that start with `prefix`, in no order.
+    fn keys(&self, prefix: &[u8]) -> Result<Vec<Vec<u8>>, StoreError> {
+        let planned = self.planned(prefix).filter(|(_, value)| value.is_some());
+        let mut keys: Vec<Vec<u8>> = planned.map(|(key, _)| key.clone()).collect();
+        let mut from = prefix.to_vec();
+        while let Some(key) = self.engine.next_key(&from)?.filter(|key| key.starts_with(prefix)) {
             if !self.writes.contains_key(&key) {
-                keys.push(key);
-                found += 1;
+                keys.push(key.clone());
             }
+            from = behind(key);
         }
         Ok(keys)
+    }
+
+    fn has_records(&self, actor: &ActorPath) -> Result<bool, StoreError> {
+        let prefix = actor_prefix(actor);
+        let is_planned = self.planned(&prefix).next().is_some();
+        Ok(is_planned || self.engine.next_key(&prefix)?.is_some_and(|key| key.starts_with(&prefix)))
+    }
+
+    /// What is planned for keys that start with `prefix`.
+    fn planned<'p>(&'p self, prefix: &'p [u8]) -> impl Iterator<Item = (&'p Vec<u8>, &'p Option<Vec<u8>>)> {
+        self.writes.range(prefix.to_vec()..).take_while(move |(key, _)| key.starts_with(prefix))
     }
 
     /// Something long; `None` if it is not there.
     fn content(&self, actor: &ActorPath, key: &ContentKey) -> Result<Option<Vec<u8>>, StoreError> {
         let first_key = RecordKey::Content(key.clone(), 0).encode(actor);
-        let Some(first) = self.get(&first_key)? else { return Ok(None) };
-        if let Some(content) = content::of_one_part(&first_key, &first, key.kind()) {
+        if let Some(first) = self.get(&first_key)?
+            && let Some(content) = content::of_one_part(&first_key, &first, key.kind())
+        {
             return Ok(Some(content));
         }
         let entries = self.entries(&first_key)?;
@@ -361,18 +425,27 @@ impl<'a, E: Engine> Plan<'a, E> {
                 parts.0.insert(part, (found, value));
             }
         }
+        // Without the first part, but with others, it was there and is damaged.
         match parts.join(key.kind()) {
+            Err(_) if parts.0.is_empty() => Ok(None),
             Ok(content) => Ok(Some(content)),
             Err(broken) => Err(broken.into_error(actor, key)),
         }
     }
 
+    /// Removes something long, whatever is left of it: a damaged first part does not tell how many there are.
     fn remove(&mut self, actor: &ActorPath, key: &ContentKey) -> Result<(), StoreError> {
-        if let Some(first) = self.get(&RecordKey::Content(key.clone(), 0).encode(actor))? {
-            content::remove(&mut self.writes, actor, key, &first);
+        for part in self.keys(&RecordKey::Content(key.clone(), 0).encode(actor))? {
+            self.writes.insert(part, None);
         }
         Ok(())
     }
+}
+
+/// The first key that may come after `key`.
+fn behind(mut key: Vec<u8>) -> Vec<u8> {
+    key.push(0x00);
+    key
 }
 
 fn malformed(actor: &ActorPath, key: &ContentKey) -> StoreError {

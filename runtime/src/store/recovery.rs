@@ -12,7 +12,7 @@ use super::layout::Entries;
 use super::record::{
     ContentKey, Envelope, Kind, PAYLOAD_LEN_MAX, RecordKey, Refused, Slot, actor_prefix, take,
 };
-use super::stored_form::message_from_bytes;
+use super::stored_form::{Request, laid_aside_from_bytes, message_from_bytes};
 use super::{
     Damage, DamagePlace, DamageReason, JournalEntry, SNAPSHOT_LEN_MAX, Snapshot, StoreError, StoredMessage,
 };
@@ -97,7 +97,17 @@ pub(crate) fn recover(actor: &ActorPath, entries: &Entries) -> Result<Recovered,
                 None => reader.refuse(DamagePlace::Message { id }, DamageReason::Malformed),
             },
             ContentKey::Journal(message, place) => journal.push(JournalEntry { message, place, content }),
-            ContentKey::Request(_) | ContentKey::LaidAside(_) => {} // looked up when they are needed
+            // The two below are looked up when they are needed; whether they can be is said here.
+            ContentKey::Request(_) => {
+                if Request::from_bytes(&content).is_none() {
+                    reader.refuse(DamagePlace::Request, DamageReason::Malformed);
+                }
+            }
+            ContentKey::LaidAside(id) => {
+                if laid_aside_from_bytes(id, &content).is_none() {
+                    reader.refuse(DamagePlace::LaidAside { id }, DamageReason::Malformed);
+                }
+            }
         }
     }
     Ok(Recovered { epoch: reader.epoch, newest, inbox, journal, damage: reader.damage })

@@ -32,10 +32,11 @@ pub enum Record {
     Done {
         /// Which message.
         message: MessageId,
-        /// What its sender is told when it comes again with the same request id.
+        /// What its sender is told when it comes again with the same request id. Not kept if it names another request
+        /// than the message, or if that has come again meanwhile, because its record was lost.
         answer: Option<StoredAnswer>,
     },
-    /// Counts the tries of a message that waits in the writer's inbox.
+    /// Counts the tries of a message that waits in the writer's inbox; of any other it says nothing.
     Tries {
         /// Which message.
         message: MessageId,
@@ -68,7 +69,8 @@ pub enum Record {
         /// The [`origin`](StoredMessage::origin) of the message.
         message: MessageId,
     },
-    /// Writes down what a handler of the writer did outside of it. It goes with its message.
+    /// Writes down what a handler of the writer did outside of it. It goes with its message; that one waits, or lies
+    /// aside, the writer sees to that.
     Journal(JournalEntry),
 }
 
@@ -163,7 +165,7 @@ pub struct StoredAnswer {
 /// A message that was laid aside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LaidAside {
-    /// The message as it was.
+    /// The message as it was; once it is returned, its tries are counted anew.
     pub message: StoredMessage,
     /// Why.
     pub cause: String,

@@ -8,7 +8,7 @@
 
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -41,6 +41,7 @@ pub(crate) fn store_writer(
     let (queue, requests) = mpsc::channel(QUEUE_LEN_MAX);
     let shared = Arc::new(Shared::default());
     let handle = StoreHandle { queue, shared: Arc::clone(&shared) };
+    let requests = Requests { _end: End(Arc::clone(&shared)), queue: requests };
     Ok((handle, serve(store, requests, shared)))
 }
 
@@ -141,7 +142,8 @@ impl StoreHandle {
             return Err(failure.into());
         }
         let place = self.queue.clone().reserve_owned().await;
-        place.map(QueuePlace).map_err(|_| self.unavailable())
+        let shared = || Arc::clone(&self.shared);
+        place.map(|place| QueuePlace { place, shared: shared() }).map_err(|_| self.unavailable())
     }
 
     /// As [`place`](StoreHandle::place), without waiting. `None`: the queue is full.
@@ -155,7 +157,7 @@ impl StoreHandle {
             return Err(failure.into());
         }
         match self.queue.clone().try_reserve_owned() {
-            Ok(place) => Ok(Some(QueuePlace(place))),
+            Ok(place) => Ok(Some(QueuePlace { place, shared: Arc::clone(&self.shared) })),
             Err(TrySendError::Full(_)) => Ok(None),
             Err(TrySendError::Closed(_)) => Err(self.unavailable()),
         }
@@ -210,7 +212,7 @@ impl StoreHandle {
         let place = self.place().await?;
         let (answer, answered) = oneshot::channel();
         // A waiter that is gone does not want its answer.
-        place.0.send(make(Answer::new(move |result| drop(answer.send(result)))));
+        place.send(make(Answer::new(move |result| drop(answer.send(result)))));
         answered.await.unwrap_or_else(|_| Err(self.unavailable()))
     }
 
@@ -220,7 +222,10 @@ impl StoreHandle {
 }
 
 /// A place in the queue.
-pub(crate) struct QueuePlace(mpsc::OwnedPermit<Request>);
+pub(crate) struct QueuePlace {
+    place: mpsc::OwnedPermit<Request>,
+    shared: Arc<Shared>,
+}
 
 impl QueuePlace {
     /// Queues `batch`. `then` is called with its outcome, in the order in which batches are committed and before the
@@ -230,7 +235,20 @@ impl QueuePlace {
         batch: Batch,
         then: impl FnOnce(Result<Committed, CommitError>) + Send + 'static,
     ) {
-        self.0.send(Request::Commit { batch, answer: Answer::new(then) });
+        self.send(Request::Commit { batch, answer: Answer::new(then) });
+    }
+
+    fn send(self, request: Request) {
+        // A place outlives the writer, and what is put there then nobody takes, nor drops. Held while it is sent: the
+        // writer that ends meanwhile finds the request in its queue.
+        let has_ended = self.shared.has_ended();
+        match *has_ended {
+            false => drop(self.place.send(request)),
+            true => {
+                drop(has_ended); // the answer may ask for another place
+                drop(request);
+            }
+        }
     }
 }
 
@@ -281,6 +299,8 @@ impl Request {
 struct Shared {
     /// Set once, by the first final error.
     failure: OnceLock<StoreError>,
+    /// Whether the writer is gone.
+    has_ended: Mutex<bool>,
     commits: AtomicU64,
     groups: AtomicU64,
     largest_group: AtomicU64,
@@ -294,6 +314,11 @@ impl Shared {
         }
     }
 
+    fn has_ended(&self) -> MutexGuard<'_, bool> {
+        // Poison is no news: the flag is set in one step.
+        self.has_ended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn count(&self, outcomes: &[BatchOutcome]) {
         let committed =
             outcomes.iter().filter(|outcome| matches!(outcome, BatchOutcome::Committed { .. })).count();
@@ -303,13 +328,29 @@ impl Shared {
     }
 }
 
-async fn serve(owned: Arc<Owned>, mut requests: mpsc::Receiver<Request>, shared: Arc<Shared>) {
-    while let Some(first) = requests.recv().await {
+/// The receiving end of the queue.
+struct Requests {
+    /// Dropped first: a request is either in the queue by then, and dropped with it, or turned away.
+    _end: End,
+    queue: mpsc::Receiver<Request>,
+}
+
+/// Marks on drop that the writer is gone.
+struct End(Arc<Shared>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        *self.0.has_ended() = true;
+    }
+}
+
+async fn serve(owned: Arc<Owned>, mut requests: Requests, shared: Arc<Shared>) {
+    while let Some(first) = requests.queue.recv().await {
         let mut bytes = first.len_bytes();
         let mut taken = vec![first];
         while taken.len() < GROUP_LEN_MAX
             && bytes < GROUP_BYTES_MAX
-            && let Ok(next) = requests.try_recv()
+            && let Ok(next) = requests.queue.try_recv()
         {
             bytes += next.len_bytes();
             taken.push(next);

@@ -1,4 +1,6 @@
 //! Tests of the store that are too long to stand below their code.
+mod contents;
+mod queue_place;
 mod random;
 mod sled_store;
 mod writer;

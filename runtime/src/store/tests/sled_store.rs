@@ -52,7 +52,9 @@ impl StoreHarness for SledFolder {
 #[test]
 fn any_sequence_of_commits_leaves_what_the_model_says() {
     fn property(steps: Vec<super::random::Step>) -> bool {
-        agrees_with_the_model(&*SledFolder::new().open().unwrap(), &steps)
+        let folder = SledFolder::new();
+        let model = agrees_with_the_model(&*folder.open().unwrap(), &steps);
+        model.is_found_in(&*folder.open().unwrap())
     }
     quickcheck(20, property as fn(Vec<super::random::Step>) -> bool);
 }

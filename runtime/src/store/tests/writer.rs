@@ -11,16 +11,16 @@ use crate::store::{
 };
 use crate::testing::{Fault, FaultyStore};
 
-type TestStore = Arc<FaultyStore<MemoryStore>>;
+pub(super) type TestStore = Arc<FaultyStore<MemoryStore>>;
 
-fn faulty(store: FaultyStore<MemoryStore>) -> (TestStore, StoreHandle) {
+pub(super) fn faulty(store: FaultyStore<MemoryStore>) -> (TestStore, StoreHandle) {
     let store = Arc::new(store);
     let (handle, writer) = store_writer(Arc::clone(&store) as Arc<dyn Store>).unwrap();
     tokio::runtime::Handle::current().spawn(writer);
     (store, handle)
 }
 
-fn healthy() -> (TestStore, StoreHandle) {
+pub(super) fn healthy() -> (TestStore, StoreHandle) {
     faulty(FaultyStore::new(MemoryStore::new()))
 }
 

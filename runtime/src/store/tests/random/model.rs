@@ -1,0 +1,161 @@
+//! What a store must hold, as plain maps.
+
+use std::collections::BTreeSet;
+
+use super::actor::Actor;
+use super::*;
+use crate::message::MessageId;
+use crate::store::record::{RecordKey, actor_prefix};
+use crate::store::{BatchOutcome, CommitSeq, Delivered, JournalEntry, LaidAside, StoredMessage};
+
+/// What is kept of each actor, and how many numbers were given.
+#[derive(Clone, Default)]
+pub(in super::super) struct Model {
+    pub(super) actors: [Actor; ACTORS.len()],
+    numbers: u64,
+}
+
+/// Carries out `steps`, each outcome and what is found at the end compared with the model's.
+pub(in super::super) fn agrees_with_the_model(store: &dyn Store, steps: &[Step]) -> Model {
+    let mut model = Model::default();
+    for steps in steps.chunk_by(|step, _| !step.ends_group) {
+        let before = model.clone();
+        let (group, expected): (Vec<_>, Vec<_>) = steps.iter().map(|step| model.carry_out(step)).unzip();
+        match steps.iter().any(|step| step.is_refused) {
+            true => {
+                assert!(matches!(store.commit(&group), Err(StoreError::NoWriter)));
+                model = before;
+            }
+            false => assert_eq!(store.commit(&group).unwrap(), expected),
+        }
+        for actor in &mut model.actors {
+            actor.answers.values_mut().for_each(|is_new| *is_new = false);
+        }
+    }
+    assert!(model.is_found_in(store));
+    let listed = ACTORS.iter().zip(&model.actors).filter(|(_, actor)| actor.has_records);
+    let mut listed: Vec<_> = listed.map(|(name, _)| path(name)).collect();
+    listed.sort();
+    assert_eq!(store.actors().unwrap(), listed);
+    model
+}
+
+impl Model {
+    /// The batch of `step`, and what must become of it.
+    fn carry_out(&mut self, step: &Step) -> (Batch, BatchOutcome) {
+        let writer = step.writer.map(|(actor, ahead)| {
+            (actor, self.actors[actor].epoch.saturating_add_signed(ahead), self.actors[actor].epoch)
+        });
+        let before = self.clone();
+        let (mut records, mut deliveries) = (Vec::new(), Vec::new());
+        for act in &step.acts {
+            records.extend(self.act(writer.map(|(actor, ..)| actor), *act, &mut deliveries));
+        }
+        if step.is_refused {
+            records.push(Record::Tries { message: MessageId(1), tries: 1 });
+            return (Batch::from_outside(records), BatchOutcome::Stale { stored: Epoch(0) });
+        }
+        self.numbers += 1;
+        let committed = BatchOutcome::Committed { seq: CommitSeq(self.numbers), deliveries };
+        match writer {
+            None => (Batch::from_outside(records), committed),
+            Some((actor, epoch, stored)) => {
+                let batch = Batch::of(path(ACTORS[actor]), Epoch(epoch), records);
+                if epoch < stored {
+                    *self = before;
+                    return (batch, BatchOutcome::Stale { stored: Epoch(stored) });
+                }
+                (self.actors[actor].epoch, self.actors[actor].has_records) = (epoch, true);
+                (batch, committed)
+            }
+        }
+    }
+
+    /// The record of `act`, unless nobody can write it.
+    fn act(&mut self, writer: Option<usize>, act: Act, deliveries: &mut Vec<Delivered>) -> Option<Record> {
+        let own = writer.map(|actor| &mut self.actors[actor]);
+        match act {
+            Act::Snapshot { len } => {
+                let own = own?;
+                own.snapshots.push(snapshot(own.snapshots.len() as u64 + 1, len));
+                Some(Record::Snapshot(own.snapshots.last()?.clone()))
+            }
+            Act::Deliver { to, request, len } => {
+                let request = request.map(|request| REQUESTS[request].to_owned());
+                let sender = writer.map(|actor| path(ACTORS[actor]));
+                let message = StoredMessage { request, sender, body: vec![len as u8; len], ..message() };
+                deliveries.push(self.actors[to].deliver(&mut self.numbers, message.clone()));
+                Some(Record::Deliver { to: path(ACTORS[to]), message })
+            }
+            Act::Done { which, answer } => Some(own?.done(which, answer)),
+            Act::Tries { which, tries } => {
+                let own = own?;
+                let message = own.any(which);
+                own.inbox.get_mut(&message).into_iter().for_each(|waiting| waiting.tries = tries);
+                Some(Record::Tries { message, tries })
+            }
+            Act::LayAside { which } => {
+                let own = own?;
+                let (message, cause) = (own.any(which), which.to_string());
+                if let Some(waiting) = own.inbox.remove(&message) {
+                    let aside =
+                        LaidAside { message: StoredMessage { tries: 0, ..waiting }, cause: cause.clone() };
+                    own.aside.insert(message, aside);
+                }
+                Some(Record::LayAside { message, cause })
+            }
+            Act::Return { to, which } => {
+                let actor = &mut self.actors[to];
+                let message = actor.any(which);
+                deliveries.push(actor.give_back(&mut self.numbers, message));
+                Some(Record::Return { to: path(ACTORS[to]), message })
+            }
+            Act::Forget { of, which } => {
+                let actor = &mut self.actors[of];
+                let message = actor.any(which);
+                if let Some(aside) = actor.aside.remove(&message) {
+                    actor.journal.retain(|(of, _), _| *of != aside.message.origin);
+                    aside.message.request.map(|request| actor.requests.remove(&request));
+                }
+                Some(Record::Forget { of: path(ACTORS[of]), message })
+            }
+            Act::Journal { which, place, len } => {
+                let own = own?;
+                let id = own.any(which);
+                let aside = own.aside.get(&id).map(|aside| &aside.message);
+                let message = own.inbox.get(&id).or(aside)?.origin;
+                let content = vec![place as u8; len];
+                own.journal.insert((message, place), content.clone());
+                Some(Record::Journal(JournalEntry { message, place, content }))
+            }
+        }
+    }
+
+    /// Whether `store` finds all of it.
+    pub(in super::super) fn is_found_in(&self, store: &dyn Store) -> bool {
+        ACTORS.iter().zip(&self.actors).all(|(name, actor)| {
+            let (found, aside) = (store.scan(&path(name)).unwrap(), store.laid_aside(&path(name)).unwrap());
+            found == actor.scan() && aside == actor.asides()
+        })
+    }
+
+    /// Whether the records of messages in `store` are those that the model knows of, and no other.
+    pub(in super::super) fn has_left_exactly(&self, store: &MemoryStore) -> bool {
+        let is_exact = |(name, actor): (&&str, &Actor)| {
+            let prefix = actor_prefix(&path(name));
+            let found = store.raw_records().into_iter().filter_map(|(key, _)| {
+                let record = RecordKey::decode(key.strip_prefix(prefix.as_slice())?).unwrap();
+                let is_first = matches!(record, RecordKey::Content(_, 0));
+                (is_first || matches!(record, RecordKey::Tries(_) | RecordKey::AnswerEnd { .. }))
+                    .then_some(key)
+            });
+            found.collect::<BTreeSet<_>>()
+                == actor.records().map(|record| record.encode(&path(name))).collect()
+        };
+        ACTORS.iter().zip(&self.actors).all(is_exact)
+    }
+}
+
+fn message() -> StoredMessage {
+    StoredMessage { name: "test.message".into(), version: 1, trace: 7, ..StoredMessage::default() }
+}
