@@ -46,6 +46,7 @@ impl<A: Actor> ActorSpec<A> {
                 start_within: Duration::from_secs(30),
                 redeliveries: 3,
                 quarantines: false,
+                openings: 10,
                 progress_within: None,
             },
             durability: None,
@@ -81,6 +82,14 @@ impl<A: Actor> ActorSpec<A> {
     /// after an [`External`](crate::FailureClass::External) failure. Default: 3.
     pub fn redeliveries(mut self, times: u32) -> Self {
         self.settings.redeliveries = times;
+        self
+    }
+
+    /// How often the process may end while the same message of a durable actor is first in line, before it is laid aside
+    /// instead of run once more: perhaps it is what ends the process. A process that is killed often for other reasons
+    /// needs more. Default: 10.
+    pub fn process_ends(mut self, times: u32) -> Self {
+        self.settings.openings = times.max(1);
         self
     }
 

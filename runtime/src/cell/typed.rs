@@ -1,6 +1,7 @@
 //! A cell with its type: the mailbox, and what becomes of a message whose incarnation ends.
 
 use std::any::Any;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ pub(crate) struct CellSettings {
     pub(crate) redeliveries: u32,
     /// Whether a message that comes no more is laid aside.
     pub(crate) quarantines: bool,
+    /// How many openings of the store may find the same message first in line.
+    pub(crate) openings: u32,
     /// How long a handler may take.
     pub(crate) progress_within: Option<Duration>,
 }
@@ -54,6 +57,8 @@ pub(crate) struct Cell<A: Actor> {
     pub(crate) quarantine: Quarantine<A::Inbox>,
     pub(crate) repeats: Repeats<A::Inbox>,
     pub(crate) parking: ParkingPlace,
+    /// Whether a life has begun here since the store was opened.
+    pub(crate) is_opened: AtomicBool,
     pub(crate) watched: Watched,
     ending: Mutex<()>,
 }
@@ -69,6 +74,7 @@ impl<A: Actor> Cell<A> {
             quarantine: Quarantine::default(),
             repeats: Repeats::default(),
             parking: ParkingPlace::default(),
+            is_opened: AtomicBool::new(false),
             watched: Watched::default(),
             core,
             ending: Mutex::default(),
@@ -126,7 +132,11 @@ impl<A: Actor> Cell<A> {
             let last = self.core.exits_after(Incarnation(0)).pop().map(|(.., reason)| reason);
             return Some(last.map_or(DeadLetterReason::Cut, DeadLetterReason::Crashed));
         }
-        let expires_ms = head.kept.as_ref()?.expires_ms?;
+        let kept = head.kept.as_ref()?;
+        if kept.openings > self.terms().settings.openings {
+            return Some(DeadLetterReason::ProcessEnded { times: kept.openings - 1 });
+        }
+        let expires_ms = kept.expires_ms?;
         (expires_ms < self.core.world.clock.wall_ms()).then_some(DeadLetterReason::Expired)
     }
 

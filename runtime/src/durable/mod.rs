@@ -2,6 +2,7 @@
 //! transaction.
 
 mod accept; // into an inbox, by way of the store
+mod aside; // messages that were laid aside
 mod durability; // how a cell stores its state and its mail
 mod parking; // an actor that waits for a decision
 mod recall; // what a new life begins with
@@ -11,6 +12,7 @@ mod step_log; // the journal of such calls
 mod transaction; // one message: its state, its sends, its reply, and that it is done
 
 pub(crate) use accept::{accept, record_of, refusal};
+pub use aside::TakeUpError;
 pub(crate) use durability::{Durability, Journal, MailForm};
 pub(crate) use parking::ParkingPlace;
 pub use parking::{Parked, ParkedFor, Resolution};

@@ -1,16 +1,17 @@
 //! What a new life begins with: the state as it was stored, and the mail that waits.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::durability::{Durability, Journal, MailForm, external, store_of};
 use super::step_log::StepLog;
-use crate::actor::Actor;
+use crate::actor::{Actor, DecodeError};
 use crate::address::Epoch;
 use crate::cell::{Cell, CellCore, Incarnation};
 use crate::events::RuntimeEvent;
 use crate::mailbox::queue::Queued;
 use crate::message::{Failure, Head, MessageId};
-use crate::store::{Claim, CommitSeq, Damage, DamagePlace, StoredMessage};
+use crate::store::{Claim, CommitSeq, Damage, DamagePlace, Record, StoredMessage};
 use crate::sync::drop_quietly;
 
 impl<A: Actor> Durability<A> {
@@ -35,8 +36,10 @@ impl<A: Actor> Durability<A> {
             _ => None,
         }));
         report(core, scan.damage);
+        let mut tried = None;
         if let Some(form) = self.mail() {
             recall_mail(cell, form, scan.inbox, seq)?;
+            tried = count_try(cell);
         }
         let mut journal = Journal {
             incarnation,
@@ -61,9 +64,19 @@ impl<A: Actor> Durability<A> {
             }
             None => A::start(args).await?,
         };
-        self.flush(cell, &mut actor, &mut journal).await.map_err(|error| external(core, error))?;
+        self.begin_with(cell, &mut actor, &mut journal, tried)
+            .await
+            .map_err(|error| external(core, error))?;
         Ok((actor, journal))
     }
+}
+
+/// Counts, of the message that is first in line, how often it was tried before it runs: a message over which the process
+/// ends leaves nobody to count afterwards.
+fn count_try<A: Actor>(cell: &Cell<A>) -> Option<Record> {
+    let is_opening = !cell.is_opened.swap(true, Ordering::AcqRel);
+    let (message, tries) = cell.mailbox.count_opening(is_opening)?;
+    (is_opening || tries.falls > 0).then_some(Record::Tries { message, tries })
 }
 
 fn report(core: &CellCore, damage: Vec<Damage>) {
@@ -97,10 +110,10 @@ fn recall_mail<A: Actor>(
     Ok(())
 }
 
-fn read_back<E>(form: MailForm<E>, message: StoredMessage) -> Result<Queued<E>, crate::actor::DecodeError> {
+pub(super) fn read_back<E>(form: MailForm<E>, message: StoredMessage) -> Result<Queued<E>, DecodeError> {
     let parcel = (form.decode)(&message.name, message.version, &message.body)?;
     let kept = crate::message::envelope::KeptHead::of(&message);
     let StoredMessage { id, tries, sender, trace, .. } = message;
-    let head = Head { id, tries, sender, trace, kept, ..(form.head)(&parcel) };
+    let head = Head { id, tries: tries.falls, sender, trace, kept, ..(form.head)(&parcel) };
     Ok(Queued { head, parcel })
 }

@@ -42,6 +42,29 @@ impl<A: Actor> Durability<A> {
         self.store_scratch(cell, journal).await
     }
 
+    /// Stores the state with which a life begins, if it is new, and what was counted before it.
+    pub(super) async fn begin_with(
+        &self,
+        cell: &Arc<Cell<A>>,
+        actor: &mut A,
+        journal: &mut Journal,
+        counted: Option<Record>,
+    ) -> Result<(), CommitError> {
+        let Some(counted) = counted else { return self.flush(cell, actor, journal).await };
+        self.encode(&cell.core, actor, journal)?;
+        let mut records = vec![counted];
+        let is_new = journal.is_new();
+        if is_new {
+            records.push(Record::Snapshot(self.snapshot(journal.seq + 1, journal.scratch.clone())));
+        }
+        let store = cell.core.world.store().ok_or(CommitError::Store(StoreError::Closed))?;
+        store.commit(Batch::of(cell.core.path.clone(), journal.epoch, records)).await?;
+        if is_new {
+            journal.is_stored();
+        }
+        Ok(())
+    }
+
     /// Stores the state of after the last message that was handled, if that has not been done.
     pub(crate) async fn flush_last(
         &self,

@@ -49,6 +49,12 @@ pub enum DeadLetterReason {
     /// Its actor was parked over it, and somebody laid it aside.
     #[error("{0}")]
     Parked(Parked),
+    /// The process ended again and again while it was first in line, and nobody can say whether for its sake.
+    #[error("the process ended {times} times while it was first in line")]
+    ProcessEnded {
+        /// How often.
+        times: u32,
+    },
     /// The journal of its steps is damaged: what its handler did outside is not known any more.
     #[error("the journal of its steps is damaged")]
     JournalDamaged,
@@ -72,6 +78,7 @@ impl DeadLetterReason {
             DeadLetterReason::Cleared => "cleared",
             DeadLetterReason::Unstored => "unstored",
             DeadLetterReason::Parked(_) => "parked",
+            DeadLetterReason::ProcessEnded { .. } => "process_ended",
             DeadLetterReason::JournalDamaged => "journal_damaged",
             DeadLetterReason::Fenced => "fenced",
         }

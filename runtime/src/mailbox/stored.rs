@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use crate::mailbox::queue::{Gate, Mailbox, Queued, add};
 use crate::message::MessageId;
 use crate::message::envelope::Parcel;
+use crate::store::Tries;
 use crate::sync::raced;
 
 impl<E: Parcel> Mailbox<E> {
@@ -25,6 +26,17 @@ impl<E: Parcel> Mailbox<E> {
         let batch = raced::lock(&self.batch);
         let inbound = raced::lock(&self.inbound);
         batch.items.iter().chain(&inbound.items).map(|queued| queued.head.id).collect()
+    }
+
+    /// The first in line and how often it was tried, this opening of the store included if it is one.
+    pub(crate) fn count_opening(&self, is_opening: bool) -> Option<(MessageId, Tries)> {
+        let mut batch = raced::lock(&self.batch);
+        let head = &mut batch.items.front_mut()?.head;
+        if is_opening {
+            head.kept.get_or_insert_default().openings += 1;
+        }
+        let openings = head.kept.as_ref().map_or(0, |kept| kept.openings);
+        Some((head.id, Tries { falls: head.tries, openings }))
     }
 
     /// Adds `missing`, all with numbers up to `upto`, each in its place, and takes out what has such a number and is not

@@ -52,6 +52,8 @@ pub(crate) struct KeptHead {
     pub(crate) origin: Option<MessageId>,
     pub(crate) request: Option<String>,
     pub(crate) expires_ms: Option<u64>,
+    /// How often the store was opened with this message first in line.
+    pub(crate) openings: u32,
 }
 
 impl KeptHead {
@@ -67,8 +69,9 @@ impl KeptHead {
     pub(crate) fn of(message: &StoredMessage) -> Option<Box<Self>> {
         let origin = (message.origin != message.id).then_some(message.origin);
         let (request, expires_ms) = (message.request.clone(), message.expires_ms);
-        let is_plain = origin.is_none() && request.is_none() && expires_ms.is_none();
-        (!is_plain).then(|| Box::new(KeptHead { origin, request, expires_ms }))
+        let openings = message.tries.openings;
+        let is_plain = origin.is_none() && request.is_none() && expires_ms.is_none() && openings == 0;
+        (!is_plain).then(|| Box::new(KeptHead { origin, request, expires_ms, openings }))
     }
 }
 

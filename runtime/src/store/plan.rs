@@ -249,7 +249,7 @@ impl<'a, E: Engine> Plan<'a, E> {
 
     fn give_back(&mut self, to: &ActorPath, id: MessageId) -> Result<Delivered, StoreError> {
         let Some(message) = self.take_aside(to, id)? else { return Ok(Delivered::Unknown) };
-        let back = StoredMessage { id: self.next_id(), ..message.clone() };
+        let back = StoredMessage { id: self.next_id(), expires_ms: None, ..message.clone() };
         self.put_message(to, &back);
         if self.remove_request(to, &message)?.is_some() {
             self.put_waiting(to, &back);

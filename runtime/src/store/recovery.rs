@@ -15,6 +15,7 @@ use super::record::{
 use super::stored_form::{Request, laid_aside_from_bytes, message_from_bytes};
 use super::{
     Damage, DamagePlace, DamageReason, JournalEntry, SNAPSHOT_LEN_MAX, Snapshot, StoreError, StoredMessage,
+    Tries,
 };
 use crate::address::{ActorPath, Epoch};
 
@@ -91,7 +92,7 @@ pub(crate) fn recover(actor: &ActorPath, entries: &Entries) -> Result<Recovered,
         match key {
             ContentKey::Message(id) => match message_from_bytes(id, &content) {
                 Some(message) => {
-                    let tries = tries.get(&id).copied().unwrap_or(0);
+                    let tries = tries.get(&id).copied().unwrap_or_default();
                     inbox.push(StoredMessage { tries, ..message });
                 }
                 None => reader.refuse(DamagePlace::Message { id }, DamageReason::Malformed),
@@ -239,13 +240,15 @@ impl Reader<'_> {
     }
 }
 
-pub(crate) fn seal_tries(tries: u32, key: &[u8]) -> Vec<u8> {
-    Envelope { kind: Kind::Tries, seq: 0, epoch: Epoch(0), payload: &tries.to_be_bytes() }.seal(key)
+pub(crate) fn seal_tries(tries: Tries, key: &[u8]) -> Vec<u8> {
+    let payload = &[tries.falls.to_be_bytes(), tries.openings.to_be_bytes()].concat();
+    Envelope { kind: Kind::Tries, seq: 0, epoch: Epoch(0), payload }.seal(key)
 }
 
-fn open_tries(key: &[u8], value: &[u8]) -> Result<u32, Refused> {
+fn open_tries(key: &[u8], value: &[u8]) -> Result<Tries, Refused> {
     let mut rest = Envelope::open(key, value, Kind::Tries)?.payload;
-    take(&mut rest).map(|tries| u32::from_be_bytes(*tries)).ok_or(Refused::Malformed)
+    let mut count = || take(&mut rest).map(|count| u32::from_be_bytes(*count)).ok_or(Refused::Malformed);
+    Ok(Tries { falls: count()?, openings: count()? })
 }
 
 /// The head of an actor.

@@ -40,8 +40,8 @@ pub enum Record {
     Tries {
         /// Which message.
         message: MessageId,
-        /// How often a handler fell over it.
-        tries: u32,
+        /// How often.
+        tries: Tries,
     },
     /// Takes a message out of the writer's inbox, and keeps it aside with its journal.
     LayAside {
@@ -50,7 +50,7 @@ pub enum Record {
         /// Why, for people to read.
         cause: String,
     },
-    /// Puts a message that was laid aside back into the inbox of `to`, behind all that wait there.
+    /// Puts a message that was laid aside back into the inbox of `to`, behind all that wait there. It expires no more.
     Return {
         /// Of whom it was laid aside.
         to: ActorPath,
@@ -139,14 +139,24 @@ pub struct StoredMessage {
     pub trace: u64,
     /// Under which it is recognised when it is sent again; at most [`REQUEST_LEN_MAX`] bytes.
     pub request: Option<String>,
-    /// How often a handler fell over it.
+    /// How often it was tried in vain.
     #[serde(skip)]
-    pub tries: u32,
+    pub tries: Tries,
     /// When it expires, in milliseconds since 1970.
     pub expires_ms: Option<u64>,
     /// Its encoded form; at most [`CONTENT_LEN_MAX`] bytes.
     #[serde(skip)]
     pub body: Vec<u8>,
+}
+
+/// How often a message was tried in vain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tries {
+    /// How often a handler fell over it.
+    pub falls: u32,
+    /// How often the store was opened with this message first in line: each time but the last, the process ended before it
+    /// was done.
+    pub openings: u32,
 }
 
 /// The answer to a message with a request id.

@@ -59,7 +59,10 @@ pub fn tries_are_those_of_a_message_that_waits(harness: &dyn StoreHarness) {
     let id = deliver(&*store, "a", message(1));
     for count in [1, 2, u32::MAX] {
         write(&*store, "a", 1, vec![tries(id, count)]);
-        assert_eq!(scan(&*store, "a").inbox, [StoredMessage { tries: count, ..accepted(id, message(1)) }]);
+        assert_eq!(
+            scan(&*store, "a").inbox,
+            [StoredMessage { tries: counted(count), ..accepted(id, message(1)) }]
+        );
     }
     write(&*store, "a", 1, vec![tries(MessageId(77), 1), done(id), tries(id, 4)]);
     write(&*store, "b", 1, vec![tries(id, 1)]);

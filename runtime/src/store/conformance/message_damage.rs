@@ -215,7 +215,10 @@ fn without(scan: &Scan, place: DamagePlace) -> Scan {
     match place {
         DamagePlace::Message { id } => left.inbox.retain(|message| message.id != id),
         DamagePlace::Tries { id } => {
-            left.inbox.iter_mut().filter(|message| message.id == id).for_each(|message| message.tries = 0);
+            left.inbox
+                .iter_mut()
+                .filter(|message| message.id == id)
+                .for_each(|message| message.tries = Tries::default());
         }
         DamagePlace::Journal { message, place } => {
             left.journal.retain(|entry| (entry.message, entry.place) != (message, place));

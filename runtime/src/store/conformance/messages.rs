@@ -28,7 +28,7 @@ pub fn a_delivered_message_is_in_each_later_scan(harness: &dyn StoreHarness) {
     let store = open(harness);
     assert_eq!(scan(&*store, "a"), waiting(0, &expected));
     // The same content twice is two messages, and what a sender says about number, origin and tries is not read.
-    let forged = StoredMessage { id: MessageId(1), origin: MessageId(1), tries: 7, ..message(1) };
+    let forged = StoredMessage { id: MessageId(1), origin: MessageId(1), tries: counted(7), ..message(1) };
     let id = deliver(&*store, "a", forged);
     expected.push(accepted(id, message(1)));
     assert_eq!(scan(&*store, "a"), waiting(0, &expected));
@@ -110,7 +110,7 @@ pub fn a_done_message_leaves_with_its_tries_and_its_journal(harness: &dyn StoreH
     // It is nobody else's to finish.
     write(&*store, "a/b", 1, vec![done(before)]);
 
-    let message = StoredMessage { tries: 2, ..accepted(before, message(1)) };
+    let message = StoredMessage { tries: counted(2), ..accepted(before, message(1)) };
     let journal = vec![entry(before, 0, 9_000), entry(before, 1, 1)];
     assert_eq!(scan(&*store, "a"), Scan { journal, ..waiting(1, &[message]) });
     drop(store);

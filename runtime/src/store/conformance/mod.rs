@@ -21,7 +21,7 @@ use super::record::{ContentKey, FORMAT, RecordKey, STORE_HEAD_KEY, Slot, actor_p
 use super::{
     Batch, BatchOutcome, CONTENT_LEN_MAX, CommitSeq, Damage, DamagePlace, DamageReason, Delivered,
     JournalEntry, LaidAside, REQUEST_LEN_MAX, Record, SNAPSHOT_LEN_MAX, Scan, Snapshot, Store, StoreError,
-    StoredAnswer, StoredMessage,
+    StoredAnswer, StoredMessage, Tries,
 };
 use crate::address::{ActorPath, Epoch};
 use crate::message::MessageId;
@@ -253,8 +253,12 @@ fn forget(of: &str, message: MessageId) -> Record {
     Record::Forget { of: path(of), message }
 }
 
+fn counted(n: u32) -> Tries {
+    Tries { falls: n, openings: n.wrapping_mul(3) }
+}
+
 fn tries(message: MessageId, tries: u32) -> Record {
-    Record::Tries { message, tries }
+    Record::Tries { message, tries: counted(tries) }
 }
 
 fn journal(message: MessageId, place: u32, len: usize) -> Record {

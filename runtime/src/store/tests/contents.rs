@@ -1,5 +1,6 @@
 //! What is kept beside states: what reading and writing it costs, and what a writer with a fault leaves.
 
+use crate::store::Tries;
 use std::cell::Cell;
 
 use super::*;
@@ -96,7 +97,7 @@ fn a_commit_reads_what_it_needs_and_no_more() {
         delivery(None),
         delivery(Some("another".into())),
         delivery(Some("order-7".into())),
-        Record::Tries { message: first, tries: 1 },
+        Record::Tries { message: first, tries: Tries { falls: 1, openings: 0 } },
         journal(first, 7),
         journal(first, 2_000),
         answered(asked, "new", 1_000_000),

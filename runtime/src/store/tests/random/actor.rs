@@ -1,5 +1,6 @@
 //! What is kept of one actor.
 
+use crate::store::Tries;
 use std::collections::BTreeMap;
 
 use super::*;
@@ -109,7 +110,7 @@ impl Actor {
         let aside = self.aside.keys().map(|id| ContentKey::LaidAside(*id));
         let journal = self.journal.keys().map(|(of, place)| ContentKey::Journal(*of, *place));
         let requests = self.requests.keys().map(|request| ContentKey::Request(request.clone()));
-        let tried = self.inbox.values().filter(|message| message.tries > 0);
+        let tried = self.inbox.values().filter(|message| message.tries != Tries::default());
         let ends = self.answers.keys().cloned();
         let contents = waiting.chain(aside).chain(journal).chain(requests);
         let contents = contents.map(|content| RecordKey::Content(content, 0));

@@ -13,6 +13,7 @@
 
 use super::actor::Actor;
 use super::*;
+use crate::store::Tries;
 use crate::store::record::{ContentKey, RecordKey, STORE_HEAD_KEY, actor_prefix};
 use crate::store::{BatchOutcome, Delivered, Scan, StoredMessage};
 
@@ -182,7 +183,7 @@ impl Damaged {
         let lost = |id| Place::Of(RecordKey::Tries(id));
         for message in &mut scan.inbox {
             if [&self.from, &self.to].contains(&&lost(message.id)) {
-                message.tries = 0;
+                message.tries = Tries::default();
             }
         }
         scan.inbox.retain(|message| !self.touches(&ContentKey::Message(message.id)));

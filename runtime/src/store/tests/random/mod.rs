@@ -5,6 +5,7 @@ mod actor;
 mod damage;
 mod model;
 
+use crate::store::Tries;
 use quickcheck::{Arbitrary, Gen, QuickCheck, Testable};
 
 use super::*;
@@ -30,7 +31,7 @@ enum Act {
     Snapshot { len: usize },
     Deliver { to: usize, request: Option<usize>, len: usize },
     Done { which: usize, answer: Option<Answer> },
-    Tries { which: usize, tries: u32 },
+    Tries { which: usize, tries: Tries },
     LayAside { which: usize },
     Return { to: usize, which: usize },
     Forget { of: usize, which: usize },
@@ -80,7 +81,7 @@ impl Arbitrary for Act {
             1..=3 => Act::Deliver { to: actor, request, len },
             4 => Act::Done { which, answer: None },
             5 => Act::Done { which, answer: Some(answer) },
-            6 => Act::Tries { which, tries: 1 + place },
+            6 => Act::Tries { which, tries: Tries { falls: 1 + place, openings: place } },
             7 => Act::LayAside { which },
             8 => Act::Return { to: actor, which },
             9 if one_in(g, 2) => Act::Forget { of: actor, which },

@@ -1,5 +1,6 @@
 //! What a store must hold, as plain maps.
 
+use crate::store::Tries;
 use std::collections::BTreeSet;
 
 use super::actor::Actor;
@@ -52,7 +53,7 @@ impl Model {
             records.extend(self.act(writer.map(|(actor, ..)| actor), *act, &mut deliveries));
         }
         if step.is_refused {
-            records.push(Record::Tries { message: MessageId(1), tries: 1 });
+            records.push(Record::Tries { message: MessageId(1), tries: Tries { falls: 1, openings: 1 } });
             return (Batch::from_outside(records), BatchOutcome::Stale { stored: Epoch(0) });
         }
         self.numbers += 1;
@@ -98,8 +99,10 @@ impl Model {
                 let own = own?;
                 let (message, cause) = (own.any(which), which.to_string());
                 if let Some(waiting) = own.inbox.remove(&message) {
-                    let aside =
-                        LaidAside { message: StoredMessage { tries: 0, ..waiting }, cause: cause.clone() };
+                    let aside = LaidAside {
+                        message: StoredMessage { tries: Tries::default(), ..waiting },
+                        cause: cause.clone(),
+                    };
                     own.aside.insert(message, aside);
                 }
                 Some(Record::LayAside { message, cause })
