@@ -20,6 +20,7 @@ mod recovery;
 mod references;
 mod regressions;
 mod regressions_durable;
+mod reminders;
 mod replies;
 mod rings;
 mod shutdown;

@@ -17,7 +17,7 @@ use crate::address::tell::{Refusal, hold_place};
 use crate::address::{ActorPath, ActorRef, Address, Epoch, ResolveError, TellError};
 use crate::cell::{Cell, Incarnation};
 use crate::clock::Clock;
-use crate::durable::{Journal, Trouble, deliver};
+use crate::durable::{Journal, Trouble, deliver, tend};
 use crate::mailbox::lanes::{ControlLane, Raised};
 use crate::mailbox::queue::Queued;
 use crate::mailbox::{DeadLetterReason, StopToken};
@@ -44,7 +44,7 @@ pub struct Context<'c, A: Actor> {
     pub(super) steps: AtomicU32,
     pub(super) trouble: Trouble,
     /// Made by the first thing that is held back: most handlers hold nothing, and pay for a look at a null pointer.
-    held: Mutex<Option<Box<HeldBack>>>,
+    pub(super) held: Mutex<Option<Box<HeldBack>>>,
 }
 
 impl<'c, A: Actor> Context<'c, A> {
@@ -70,6 +70,9 @@ impl<'c, A: Actor> Context<'c, A> {
         if self.journal.is_some() {
             // Boxed, so that an actor without a store does not move the room for it along with each message.
             Box::pin(self.store(actor)).await?;
+        }
+        if let Some(timers) = self.journal.as_mut().and_then(|journal| journal.untended()) {
+            self.scope.spawn(tend(self.own_mail(), timers));
         }
         if self.held_back().as_ref().is_some_and(|held| held.is_stored) {
             Box::pin(self.deliver()).await?;

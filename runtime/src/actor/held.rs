@@ -11,7 +11,7 @@ use crate::address::Epoch;
 use crate::address::tell::{Refusal, hold_place};
 use crate::cell::place::BoxFuture;
 use crate::cell::{Cell, Incarnation};
-use crate::durable::{accept, record_of};
+use crate::durable::{TimerChange, accept, record_of};
 use crate::mailbox::DeadLetterReason;
 use crate::mailbox::queue::{Gate, Queued};
 use crate::message::envelope::Parcel;
@@ -29,6 +29,8 @@ pub(crate) struct HeldBack {
     pub(crate) work: Vec<Work>,
     /// The stored form of the answer to the message in hand, if that is to be kept.
     pub(crate) answer: Option<Vec<u8>>,
+    /// What becomes of timers that outlive the process.
+    pub(crate) timers: Vec<TimerChange>,
     /// Whether one of the sends goes by way of the store.
     pub(crate) is_stored: bool,
 }
@@ -83,7 +85,7 @@ impl<A: Actor> OwnMail<A> {
         None
     }
 
-    fn writer(&self) -> Writer {
+    pub(crate) fn writer(&self) -> Writer {
         Writer { actor: self.cell.core.path.clone(), epoch: self.epoch }
     }
 

@@ -8,6 +8,7 @@ mod exit;
 pub(crate) mod held;
 mod inbox;
 mod protection;
+mod reminders;
 pub(crate) mod scope;
 mod spec;
 mod steps;

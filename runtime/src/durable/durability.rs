@@ -7,7 +7,7 @@ use crate::actor::{Actor, DecodeError, Durable, DurableInbox, MigrateError, Snap
 use crate::address::Epoch;
 use crate::cell::place::BoxFuture;
 use crate::cell::{Cell, CellCore, Incarnation, Keeps};
-use crate::durable::StepLog;
+use crate::durable::{StepLog, Timers};
 use crate::message::{Failure, Head, MessageId};
 use crate::runtime::SpawnError;
 use crate::store::{CommitError, SNAPSHOT_LEN_MAX, Snapshot, StoreError, StoreHandle};
@@ -52,6 +52,11 @@ impl<E> Clone for MailForm<E> {
 impl<E> Copy for MailForm<E> {}
 
 impl<E> MailForm<E> {
+    /// The stored form of `message`.
+    pub(crate) fn body(self, message: &E) -> Result<Vec<u8>, rmp_serde::encode::Error> {
+        (self.encode)(message)
+    }
+
     /// Answers whoever asked with `message` with the stored form of an answer.
     pub(crate) fn answer(self, message: E, answer: &[u8]) {
         (self.answer)(message, answer);
@@ -86,6 +91,9 @@ pub(crate) struct Journal {
     pub(super) pending: u32,
     /// The journals of its messages.
     pub(super) log: Arc<StepLog>,
+    pub(super) timers: Arc<Timers>,
+    /// Whether somebody tends the timers.
+    pub(super) are_tended: bool,
     /// Messages whose journal is damaged: what they did is not known any more.
     pub(super) damaged: Vec<MessageId>,
 }
@@ -99,6 +107,15 @@ impl Journal {
     /// The journals of its messages.
     pub(crate) fn log(&self) -> &Arc<StepLog> {
         &self.log
+    }
+
+    /// The timers that somebody should tend from now on, if nobody does yet.
+    pub(crate) fn untended(&mut self) -> Option<Arc<Timers>> {
+        if self.are_tended || self.timers.is_empty() {
+            return None;
+        }
+        self.are_tended = true;
+        Some(self.timers.clone())
     }
 
     /// Whether the journal of that message is damaged.

@@ -9,6 +9,7 @@ mod recall; // what a new life begins with
 mod snapshots; // the state alone, now and then
 mod step; // one call to the world outside, whose result is kept
 mod step_log; // the journal of such calls
+mod timers; // those that outlive the process
 mod transaction; // one message: its state, its sends, its reply, and that it is done
 
 pub(crate) use accept::{accept, record_of, refusal};
@@ -20,4 +21,5 @@ pub(crate) use step::{Found, StepPlace, Trouble, describe};
 pub use step::{Known, STEPS_MAX, Step};
 pub use step_log::Effect;
 pub(crate) use step_log::{Completion, StepLog};
+pub(crate) use timers::{TimerChange, Timers, tend};
 pub(crate) use transaction::deliver;

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::durability::{Durability, Journal, MailForm, external, store_of};
 use super::step_log::StepLog;
+use super::timers::Timers;
 use crate::actor::{Actor, DecodeError};
 use crate::address::Epoch;
 use crate::cell::{Cell, CellCore, Incarnation};
@@ -39,6 +40,9 @@ impl<A: Actor> Durability<A> {
         let mut tried = None;
         if let Some(form) = self.mail() {
             recall_mail(cell, form, scan.inbox, seq)?;
+            for timer in &scan.timers {
+                read_back(form, timer.message.clone()).map_err(Failure::bug)?;
+            }
             tried = count_try(cell);
         }
         let mut journal = Journal {
@@ -50,6 +54,8 @@ impl<A: Actor> Durability<A> {
             scratch: Vec::new(),
             pending: 0,
             log: Arc::new(log),
+            timers: Arc::new(Timers::new(scan.timers)),
+            are_tended: false,
             damaged,
         };
         let mut actor = match scan.snapshot {

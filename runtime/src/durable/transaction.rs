@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use super::durability::{Durability, Journal};
 use super::parking::{Parked, ParkedFor, Resolution};
 use super::step_log::{Completion, Intent, StepLog};
+use super::timers::TimerChange;
 use crate::actor::Actor;
 use crate::actor::held::{HeldBack, Release, Work};
 use crate::cell::Cell;
@@ -39,6 +40,8 @@ impl<A: Actor> Durability<A> {
             let answer = answer.clone().and_then(|body| self.answer(cell, head, body));
             records.push(Record::Done { message, answer });
         }
+        let timers = (journal.timers.clone(), std::mem::take(&mut held.timers));
+        records.extend(timers.1.iter().map(TimerChange::record));
         records.extend(held.sends.iter_mut().filter_map(|send| send.take_record()));
         let incarnation = journal.incarnation.0;
         let release = {
@@ -46,6 +49,8 @@ impl<A: Actor> Durability<A> {
             move |committed: &Committed| {
                 // Whatever happens from here on, the message is done: it must not run a second time.
                 cell.mailbox.settled(incarnation);
+                let (timers, changes) = timers;
+                timers.apply(changes);
                 match &answer {
                     Some(answer) => cell.answer_repeats(message, answer),
                     None => cell.give_up_repeats(message),

@@ -46,7 +46,7 @@ pub struct Head {
 }
 
 /// What else is known of a message that is stored.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct KeptHead {
     /// The number under which it was accepted first, if that is another.
     pub(crate) origin: Option<MessageId>,
@@ -54,6 +54,8 @@ pub(crate) struct KeptHead {
     pub(crate) expires_ms: Option<u64>,
     /// How often the store was opened with this message first in line.
     pub(crate) openings: u32,
+    /// When the timer was due that sent it.
+    pub(crate) due_ms: Option<u64>,
 }
 
 impl KeptHead {
@@ -70,8 +72,8 @@ impl KeptHead {
         let origin = (message.origin != message.id).then_some(message.origin);
         let (request, expires_ms) = (message.request.clone(), message.expires_ms);
         let openings = message.tries.openings;
-        let is_plain = origin.is_none() && request.is_none() && expires_ms.is_none() && openings == 0;
-        (!is_plain).then(|| Box::new(KeptHead { origin, request, expires_ms, openings }))
+        let kept = KeptHead { origin, request, expires_ms, openings, due_ms: message.due_ms };
+        (kept != KeptHead::default()).then(|| Box::new(kept))
     }
 }
 

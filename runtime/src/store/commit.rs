@@ -3,7 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Damage, JournalEntry, LaidAside, Ownership, Record, Snapshot, StoreError, StoredMessage};
+use super::{
+    Damage, JournalEntry, LaidAside, Ownership, Record, Snapshot, StoreError, StoredMessage, StoredTimer,
+};
 use crate::address::{ActorPath, Epoch};
 use crate::message::MessageId;
 
@@ -42,6 +44,14 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError`] if the engine cannot read. A damaged record is no error: see [`Scan::damage`].
     fn scan(&self, actor: &ActorPath) -> Result<Scan, StoreError>;
 
+    /// Every actor that has something to see to, sorted: a message that waits, a step, a timer. Blocks; costs some seeks
+    /// for each actor.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the engine cannot read.
+    fn unfinished(&self) -> Result<Vec<ActorPath>, StoreError>;
+
     /// What was laid aside of `actor`, oldest first, with its content. Blocks.
     ///
     /// # Errors
@@ -76,6 +86,9 @@ impl<S: Store + ?Sized> Store for Arc<S> {
     }
     fn scan(&self, actor: &ActorPath) -> Result<Scan, StoreError> {
         (**self).scan(actor)
+    }
+    fn unfinished(&self) -> Result<Vec<ActorPath>, StoreError> {
+        (**self).unfinished()
     }
     fn laid_aside(&self, actor: &ActorPath) -> Result<Vec<LaidAside>, StoreError> {
         (**self).laid_aside(actor)
@@ -119,7 +132,8 @@ impl fmt::Display for CommitSeq {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
     /// The actor that writes, and which life of it. `None`: somebody outside of the tree, who may only
-    /// [deliver](Record::Deliver), [return](Record::Return) and [forget](Record::Forget).
+    /// [deliver](Record::Deliver), [return](Record::Return), [forget](Record::Forget), and write down or erase an actor
+    /// ([`Record::Birth`], [`Record::Erase`]).
     pub writer: Option<Writer>,
     /// What is written, in order. Empty for a claim.
     pub records: Vec<Record>,
@@ -169,7 +183,8 @@ pub enum BatchOutcome {
     Committed {
         /// Its place in the store's history.
         seq: CommitSeq,
-        /// What became of each message it [delivers](Record::Deliver) or [returns](Record::Return), in their order.
+        /// What became of each message it [delivers](Record::Deliver), [returns](Record::Return) or
+        /// [fires](Record::Fire), in their order.
         deliveries: Vec<Delivered>,
     },
     /// A newer life of the actor has written or claimed: nothing of the batch was kept.
@@ -189,7 +204,7 @@ pub enum Delivered {
     Waiting(MessageId),
     /// It was sent before under the same request id, and done: the answer of then. Nothing was added.
     Answered(Vec<u8>),
-    /// There was nothing to return: nobody has laid aside a message of that number.
+    /// There was nothing to return, or to fire.
     Unknown,
 }
 
@@ -204,6 +219,10 @@ pub struct Scan {
     pub inbox: Vec<StoredMessage>,
     /// The journals of all its messages, by message and place.
     pub journal: Vec<JournalEntry>,
+    /// Its timers, by name.
+    pub timers: Vec<StoredTimer>,
+    /// How it was made, if that was written down.
+    pub birth: Option<Vec<u8>>,
     /// Each record that was refused. Not empty: the snapshot or the epoch may be older than the newest committed, and a
     /// message may be missing.
     pub damage: Vec<Damage>,

@@ -88,6 +88,8 @@ pub(crate) fn damage(actor: &ActorPath, key: &ContentKey, reason: DamageReason) 
         ContentKey::Journal(message, place) => DamagePlace::Journal { message: *message, place: *place },
         ContentKey::Request(_) => DamagePlace::Request,
         ContentKey::LaidAside(id) => DamagePlace::LaidAside { id: *id },
+        ContentKey::Timer(_) => DamagePlace::Timer,
+        ContentKey::Birth => DamagePlace::Birth,
     };
     Damage { actor: actor.clone(), place, reason }
 }

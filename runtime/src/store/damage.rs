@@ -58,6 +58,10 @@ pub enum DamagePlace {
         /// Its number.
         id: MessageId,
     },
+    /// A timer.
+    Timer,
+    /// How the actor was made.
+    Birth,
     /// A record under a key that this version does not write.
     Stray,
 }
@@ -95,6 +99,8 @@ impl fmt::Display for DamagePlace {
             }
             DamagePlace::Request => f.write_str("the record of a request"),
             DamagePlace::LaidAside { id } => write!(f, "message {id}, which was laid aside,"),
+            DamagePlace::Timer => f.write_str("a timer"),
+            DamagePlace::Birth => f.write_str("the record of how it was made"),
             DamagePlace::Stray => f.write_str("an unexpected record"),
         }
     }

@@ -10,6 +10,7 @@ use super::content::{Broken, Parts};
 use super::plan::Plan;
 use super::record::{
     ACTOR_PREFIX, ContentKey, Envelope, Kind, RecordKey, STORE_HEAD_KEY, actor_prefix, laid_aside_prefix,
+    unfinished_prefixes,
 };
 use super::recovery::{Recovered, recover};
 use super::stored_form::laid_aside_from_bytes;
@@ -45,9 +46,23 @@ pub(crate) fn commit(engine: &impl Engine, group: &[Batch]) -> Result<Vec<BatchO
 /// [`Store::scan`](super::Store::scan) on any engine.
 pub(crate) fn scan(engine: &impl Engine, actor: &ActorPath) -> Result<Scan, StoreError> {
     position(engine)?;
-    let Recovered { epoch, newest, inbox, journal, damage } =
+    let Recovered { epoch, newest, inbox, journal, timers, birth, damage } =
         recover(actor, &engine.entries(&actor_prefix(actor))?)?;
-    Ok(Scan { epoch, snapshot: newest.map(|(_, snapshot)| snapshot), inbox, journal, damage })
+    Ok(Scan { epoch, snapshot: newest.map(|(_, snapshot)| snapshot), inbox, journal, timers, birth, damage })
+}
+
+/// [`Store::unfinished`](super::Store::unfinished) on any engine.
+pub(crate) fn unfinished(engine: &impl Engine) -> Result<Vec<ActorPath>, StoreError> {
+    let mut unfinished = Vec::new();
+    for actor in actors(engine)? {
+        for prefix in unfinished_prefixes(&actor) {
+            if engine.next_key(&prefix)?.is_some_and(|key| key.starts_with(&prefix)) {
+                unfinished.push(actor);
+                break;
+            }
+        }
+    }
+    Ok(unfinished)
 }
 
 /// [`Store::laid_aside`](super::Store::laid_aside) on any engine.

@@ -55,6 +55,10 @@ impl Store for MemoryStore {
         layout::scan(self, actor)
     }
 
+    fn unfinished(&self) -> Result<Vec<ActorPath>, StoreError> {
+        layout::unfinished(self)
+    }
+
     fn laid_aside(&self, actor: &ActorPath) -> Result<Vec<LaidAside>, StoreError> {
         layout::laid_aside(self, actor)
     }

@@ -26,7 +26,7 @@ pub use ownership::{Ownership, SoleOwner};
 pub use sled_store::SledStore;
 pub use stored::{
     CONTENT_LEN_MAX, JournalEntry, LaidAside, REQUEST_LEN_MAX, Record, SNAPSHOT_LEN_MAX, Snapshot,
-    StoredAnswer, StoredMessage, Tries,
+    StoredAnswer, StoredMessage, StoredTimer, Tries,
 };
 pub(crate) use writer::{Claim, Committed, StoreHandle, store_writer};
 pub use writer::{CommitError, WriterStats};

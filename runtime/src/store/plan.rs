@@ -10,11 +10,12 @@ use super::record::{
 };
 use super::recovery::{ActorHead, SlotHeader, recover, seal_tries};
 use super::stored_form::{
-    Request, laid_aside_to_bytes, message_from_bytes, message_to_bytes, split_laid_aside,
+    Request, laid_aside_to_bytes, message_from_bytes, message_to_bytes, split_laid_aside, timer_from_bytes,
+    timer_to_bytes,
 };
 use super::{
     Batch, BatchOutcome, CONTENT_LEN_MAX, CommitSeq, DamageReason, Delivered, JournalEntry, REQUEST_LEN_MAX,
-    Record, SNAPSHOT_LEN_MAX, Snapshot, StoreError, StoredAnswer, StoredMessage, Writer,
+    Record, SNAPSHOT_LEN_MAX, Snapshot, StoreError, StoredAnswer, StoredMessage, StoredTimer, Writer,
 };
 use crate::address::{ActorPath, Epoch};
 use crate::message::MessageId;
@@ -61,6 +62,11 @@ impl<'a, E: Engine> Plan<'a, E> {
                 (Record::Deliver { to, message }, ..) => deliveries.push(self.deliver(to, message)?),
                 (Record::Return { to, message }, ..) => deliveries.push(self.give_back(to, *message)?),
                 (Record::Forget { of, message }, ..) => self.forget(of, *message)?,
+                (Record::Birth { of, content }, ..) => self.put_birth(of, content)?,
+                (Record::Erase { of }, ..) => self.erase(of)?,
+                (Record::Fire { name, due_ms, next_ms }, Some(writer), _) => {
+                    deliveries.push(self.fire(&writer.actor, name, *due_ms, *next_ms)?);
+                }
                 (record, Some(writer), Some(head)) => self.own_record(writer, head, record)?,
                 (_, None, _) | (_, _, None) => return Err(StoreError::NoWriter),
             }
@@ -116,9 +122,14 @@ impl<'a, E: Engine> Plan<'a, E> {
                 content::put(&mut self.writes, actor, &ContentKey::Journal(*message, *place), content);
                 Ok(())
             }
-            Record::Deliver { .. } | Record::Return { .. } | Record::Forget { .. } => {
-                unreachable!("these need no writer")
-            }
+            Record::SetTimer(timer) => self.set_timer(actor, timer),
+            Record::CancelTimer { name } => self.remove(actor, &ContentKey::Timer(name.clone())),
+            Record::Deliver { .. }
+            | Record::Return { .. }
+            | Record::Forget { .. }
+            | Record::Fire { .. }
+            | Record::Birth { .. }
+            | Record::Erase { .. } => unreachable!("these are dealt with before"),
         }
     }
 
@@ -186,17 +197,21 @@ impl<'a, E: Engine> Plan<'a, E> {
                 Request::Answered { answer, .. } => Delivered::Answered(answer),
             });
         }
-        let head = RecordKey::ActorHead.encode(to);
-        if self.get(&head)?.is_none() && !self.has_records(to)? {
-            // Each actor with records has a head, so that a lost one is noticed; a lost one stays lost until its writer
-            // settles on what is left.
-            self.put_head(to, ActorHead { epoch: Epoch(0), seq: 0, active: None });
-        }
+        self.plant_head(to)?;
         let id = self.next_id();
         let message = StoredMessage { id, origin: id, ..message.clone() };
         self.put_message(to, &message);
         self.put_waiting(to, &message);
         Ok(Delivered::New(id))
+    }
+
+    /// Each actor with records has a head, so that a lost one is noticed; a lost one stays lost until its writer settles
+    /// on what is left.
+    fn plant_head(&mut self, of: &ActorPath) -> Result<(), StoreError> {
+        if self.get(&RecordKey::ActorHead.encode(of))?.is_none() && !self.has_records(of)? {
+            self.put_head(of, ActorHead { epoch: Epoch(0), seq: 0, active: None });
+        }
+        Ok(())
     }
 
     fn put_message(&mut self, to: &ActorPath, message: &StoredMessage) {
@@ -261,6 +276,55 @@ impl<'a, E: Engine> Plan<'a, E> {
         let Some(message) = self.take_aside(of, id)? else { return Ok(()) };
         self.remove_journal(of, message.origin)?;
         self.remove_request(of, &message).map(drop)
+    }
+
+    // ---- timers, and how an actor was made ----
+
+    fn set_timer(&mut self, actor: &ActorPath, timer: &StoredTimer) -> Result<(), StoreError> {
+        let key = ContentKey::Timer(timer.name.clone());
+        self.remove(actor, &key)?;
+        content::put(&mut self.writes, actor, &key, &timer_to_bytes(timer));
+        Ok(())
+    }
+
+    fn fire(
+        &mut self,
+        actor: &ActorPath,
+        name: &str,
+        due_ms: u64,
+        next_ms: Option<u64>,
+    ) -> Result<Delivered, StoreError> {
+        let key = ContentKey::Timer(name.to_owned());
+        let Some(bytes) = self.content(actor, &key)? else { return Ok(Delivered::Unknown) };
+        let timer = timer_from_bytes(name, &bytes).ok_or_else(|| malformed(actor, &key))?;
+        if timer.due_ms != due_ms {
+            return Ok(Delivered::Unknown); // set anew since
+        }
+        match next_ms {
+            Some(due_ms) => self.set_timer(actor, &StoredTimer { due_ms, ..timer.clone() })?,
+            None => self.remove(actor, &key)?,
+        }
+        self.deliver(actor, &StoredMessage { due_ms: Some(due_ms), ..timer.message })
+    }
+
+    fn put_birth(&mut self, of: &ActorPath, content: &[u8]) -> Result<(), StoreError> {
+        self.plant_head(of)?;
+        self.remove(of, &ContentKey::Birth)?;
+        content::put(&mut self.writes, of, &ContentKey::Birth, content);
+        Ok(())
+    }
+
+    fn erase(&mut self, of: &ActorPath) -> Result<(), StoreError> {
+        let entries: Entries = self.entries(&actor_prefix(of))?.into_iter().collect();
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let epoch = recover(of, &entries)?.epoch.next();
+        for (key, _) in entries {
+            self.writes.insert(key, None);
+        }
+        self.put_head(of, ActorHead { epoch, seq: 0, active: None });
+        Ok(())
     }
 
     fn remove_tries(&mut self, actor: &ActorPath, id: MessageId) -> Result<(), StoreError> {
@@ -477,11 +541,20 @@ fn check_size(actor: &ActorPath, record: &Record) -> Result<(), StoreError> {
             check("request id", answer.request.len(), REQUEST_LEN_MAX)?;
             check("answer", answer.body.len(), CONTENT_LEN_MAX)
         }
+        Record::SetTimer(timer) => {
+            check("message name", timer.message.name.len(), NAME_LEN_MAX)?;
+            check("timer name", timer.name.len(), REQUEST_LEN_MAX)?;
+            check("message", timer.message.body.len(), CONTENT_LEN_MAX)
+        }
+        Record::Birth { content, .. } => check("birth", content.len(), CONTENT_LEN_MAX),
         Record::Journal(entry) => check("journal entry", entry.content.len(), CONTENT_LEN_MAX),
         Record::Done { answer: None, .. }
         | Record::Tries { .. }
         | Record::LayAside { .. }
         | Record::ForgetJournal { .. }
+        | Record::CancelTimer { .. }
+        | Record::Fire { .. }
+        | Record::Erase { .. }
         | Record::Return { .. }
         | Record::Forget { .. } => Ok(()),
     }

@@ -11,6 +11,8 @@
 //!        10 <path> 00 05 <length u8> <request>   what became of a request (*)
 //!        10 <path> 00 06 <ms u64> <request>      when the answer to a request may go
 //!        10 <path> 00 07 <message u64>           a message that was laid aside (*)
+//!        10 <path> 00 08 <length u8> <name>      a timer (*)
+//!        10 <path> 00 09                         how the actor was made (*)
 //!
 //! (*)    what does not fit goes on under the same key and <index u32>, from 1: see `content`
 //!
@@ -91,6 +93,8 @@ pub(crate) enum ContentKey {
     Journal(MessageId, u32),
     Request(String),
     LaidAside(MessageId),
+    Timer(String),
+    Birth,
 }
 
 impl ContentKey {
@@ -100,6 +104,8 @@ impl ContentKey {
             ContentKey::Journal(..) => Kind::Journal,
             ContentKey::Request(_) => Kind::Request,
             ContentKey::LaidAside(_) => Kind::LaidAside,
+            ContentKey::Timer(_) => Kind::Timer,
+            ContentKey::Birth => Kind::Birth,
         }
     }
 
@@ -110,10 +116,9 @@ impl ContentKey {
                 tagged(key, JOURNAL, message.0);
                 key.extend(place.to_be_bytes());
             }
-            ContentKey::Request(request) => {
-                key.extend([REQUEST, request.len() as u8]);
-                key.extend(request.as_bytes());
-            }
+            ContentKey::Request(request) => named(key, REQUEST, request),
+            ContentKey::Timer(name) => named(key, TIMER, name),
+            ContentKey::Birth => key.push(BIRTH),
             ContentKey::LaidAside(id) => tagged(key, LAID_ASIDE, id.0),
         }
     }
@@ -124,12 +129,9 @@ impl ContentKey {
         let key = match *tag {
             MESSAGE => ContentKey::Message(message(&mut rest)?),
             JOURNAL => ContentKey::Journal(message(&mut rest)?, u32::from_be_bytes(*take(&mut rest)?)),
-            REQUEST => {
-                let (len, behind) = rest.split_first()?;
-                let (request, behind) = behind.split_at_checked((*len).into())?;
-                rest = behind;
-                ContentKey::Request(std::str::from_utf8(request).ok()?.to_owned())
-            }
+            REQUEST => ContentKey::Request(name(&mut rest)?),
+            TIMER => ContentKey::Timer(name(&mut rest)?),
+            BIRTH => ContentKey::Birth,
             LAID_ASIDE => ContentKey::LaidAside(message(&mut rest)?),
             _ => return None,
         };
@@ -145,10 +147,24 @@ const JOURNAL: u8 = 0x04;
 const REQUEST: u8 = 0x05;
 const ANSWER_END: u8 = 0x06;
 const LAID_ASIDE: u8 = 0x07;
+const TIMER: u8 = 0x08;
+const BIRTH: u8 = 0x09;
 
 fn tagged(key: &mut Vec<u8>, tag: u8, number: u64) {
     key.push(tag);
     key.extend(number.to_be_bytes());
+}
+
+fn named(key: &mut Vec<u8>, tag: u8, name: &str) {
+    key.extend([tag, name.len() as u8]);
+    key.extend(name.as_bytes());
+}
+
+fn name(rest: &mut &[u8]) -> Option<String> {
+    let (len, behind) = rest.split_first()?;
+    let (name, behind) = behind.split_at_checked((*len).into())?;
+    *rest = behind;
+    Some(std::str::from_utf8(name).ok()?.to_owned())
 }
 
 fn message(rest: &mut &[u8]) -> Option<MessageId> {
@@ -218,6 +234,15 @@ pub(crate) fn journal_prefix(actor: &ActorPath, of: MessageId) -> Vec<u8> {
     key
 }
 
+/// What the keys begin with of whatever an actor has to see to: messages, tries, journals; and timers.
+pub(crate) fn unfinished_prefixes(actor: &ActorPath) -> [Vec<u8>; 4] {
+    [MESSAGE, TRIES, JOURNAL, TIMER].map(|tag| {
+        let mut key = actor_prefix(actor);
+        key.push(tag);
+        key
+    })
+}
+
 /// What the keys of everything that was laid aside of `actor` start with.
 pub(crate) fn laid_aside_prefix(actor: &ActorPath) -> Vec<u8> {
     let mut key = actor_prefix(actor);
@@ -265,6 +290,8 @@ pub(crate) enum Kind {
     Request = 8,
     AnswerEnd = 9,
     LaidAside = 10,
+    Timer = 11,
+    Birth = 12,
 }
 
 /// Why a value is no record.
@@ -411,6 +438,8 @@ mod tests {
             ContentKey::Request("order-17".into()),
             ContentKey::Request(String::new()),
             ContentKey::LaidAside(id),
+            ContentKey::Timer("wake".into()),
+            ContentKey::Birth,
         ];
         let contents = contents.into_iter().flat_map(|content| {
             [RecordKey::Content(content.clone(), 0), RecordKey::Content(content, 70_000)]

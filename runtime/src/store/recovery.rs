@@ -12,10 +12,10 @@ use super::layout::Entries;
 use super::record::{
     ContentKey, Envelope, Kind, PAYLOAD_LEN_MAX, RecordKey, Refused, Slot, actor_prefix, take,
 };
-use super::stored_form::{Request, laid_aside_from_bytes, message_from_bytes};
+use super::stored_form::{Request, laid_aside_from_bytes, message_from_bytes, timer_from_bytes};
 use super::{
     Damage, DamagePlace, DamageReason, JournalEntry, SNAPSHOT_LEN_MAX, Snapshot, StoreError, StoredMessage,
-    Tries,
+    StoredTimer, Tries,
 };
 use crate::address::{ActorPath, Epoch};
 
@@ -27,6 +27,8 @@ pub(crate) struct Recovered {
     pub(crate) newest: Option<(Slot, Snapshot)>,
     pub(crate) inbox: Vec<StoredMessage>,
     pub(crate) journal: Vec<JournalEntry>,
+    pub(crate) timers: Vec<StoredTimer>,
+    pub(crate) birth: Option<Vec<u8>>,
     pub(crate) damage: Vec<Damage>,
 }
 
@@ -86,7 +88,7 @@ pub(crate) fn recover(actor: &ActorPath, entries: &Entries) -> Result<Recovered,
     if let Some(head) = head {
         reader.compare(head, newest.as_ref().map(|(slot, snapshot)| (*slot, snapshot.seq)));
     }
-    let (mut inbox, mut journal) = (Vec::new(), Vec::new());
+    let (mut inbox, mut journal, mut timers, mut birth) = (Vec::new(), Vec::new(), Vec::new(), None);
     for (key, parts) in contents {
         let Some(content) = reader.content(&key, &parts)? else { continue };
         match key {
@@ -98,6 +100,11 @@ pub(crate) fn recover(actor: &ActorPath, entries: &Entries) -> Result<Recovered,
                 None => reader.refuse(DamagePlace::Message { id }, DamageReason::Malformed),
             },
             ContentKey::Journal(message, place) => journal.push(JournalEntry { message, place, content }),
+            ContentKey::Timer(name) => match timer_from_bytes(&name, &content) {
+                Some(timer) => timers.push(timer),
+                None => reader.refuse(DamagePlace::Timer, DamageReason::Malformed),
+            },
+            ContentKey::Birth => birth = Some(content),
             // The two below are looked up when they are needed; whether they can be is said here.
             ContentKey::Request(_) => {
                 if Request::from_bytes(&content).is_none() {
@@ -111,7 +118,7 @@ pub(crate) fn recover(actor: &ActorPath, entries: &Entries) -> Result<Recovered,
             }
         }
     }
-    Ok(Recovered { epoch: reader.epoch, newest, inbox, journal, damage: reader.damage })
+    Ok(Recovered { epoch: reader.epoch, newest, inbox, journal, timers, birth, damage: reader.damage })
 }
 
 /// A key with its value.

@@ -165,6 +165,10 @@ impl Store for SledStore {
         self.run(|engine, _| layout::scan(engine, actor))
     }
 
+    fn unfinished(&self) -> Result<Vec<ActorPath>, StoreError> {
+        self.run(|engine, _| layout::unfinished(engine))
+    }
+
     fn laid_aside(&self, actor: &ActorPath) -> Result<Vec<LaidAside>, StoreError> {
         self.run(|engine, _| layout::laid_aside(engine, actor))
     }

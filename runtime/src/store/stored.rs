@@ -69,6 +69,35 @@ pub enum Record {
         /// The [`origin`](StoredMessage::origin) of the message.
         message: MessageId,
     },
+    /// Sets a timer of the writer, in the place of the one with that name.
+    SetTimer(StoredTimer),
+    /// Deletes the timer of the writer with that name, if there is one.
+    CancelTimer {
+        /// The name of the timer.
+        name: String,
+    },
+    /// Puts the message of a timer into the writer's own inbox, and deletes the timer or sets it anew; nothing, if there is
+    /// no timer of that name that is due at that time.
+    Fire {
+        /// The name of the timer.
+        name: String,
+        /// When it was due, in milliseconds since 1970.
+        due_ms: u64,
+        /// When it is due again.
+        next_ms: Option<u64>,
+    },
+    /// Writes down how an actor was made, so that it can be made again.
+    Birth {
+        /// Which actor.
+        of: ActorPath,
+        /// What is written; at most [`CONTENT_LEN_MAX`] bytes.
+        content: Vec<u8>,
+    },
+    /// Deletes everything that is kept of an actor but its epoch, which is raised: nobody writes for it any more.
+    Erase {
+        /// Which actor.
+        of: ActorPath,
+    },
     /// Writes down what a handler of the writer did outside of it. It goes with its message; that one waits, or lies
     /// aside, the writer sees to that.
     Journal(JournalEntry),
@@ -82,10 +111,15 @@ impl Record {
             Record::Deliver { message, .. } => message.body.len(),
             Record::Done { answer, .. } => answer.as_ref().map_or(0, |answer| answer.body.len()),
             Record::Journal(entry) => entry.content.len(),
+            Record::SetTimer(timer) => timer.message.body.len(),
+            Record::Birth { content, .. } => content.len(),
             Record::Tries { .. }
             | Record::LayAside { .. }
             | Record::Return { .. }
             | Record::Forget { .. }
+            | Record::CancelTimer { .. }
+            | Record::Fire { .. }
+            | Record::Erase { .. }
             | Record::ForgetJournal { .. } => 0,
         }
     }
@@ -93,14 +127,16 @@ impl Record {
     /// The other actor whose records it writes.
     pub(crate) fn receiver(&self) -> Option<&ActorPath> {
         match self {
-            Record::Deliver { to, .. } | Record::Return { to, .. } | Record::Forget { of: to, .. } => {
-                Some(to)
-            }
+            Record::Deliver { to, .. } | Record::Return { to, .. } => Some(to),
+            Record::Forget { of, .. } | Record::Birth { of, .. } | Record::Erase { of } => Some(of),
             Record::Snapshot(_)
             | Record::Done { .. }
             | Record::Tries { .. }
             | Record::LayAside { .. }
             | Record::ForgetJournal { .. }
+            | Record::SetTimer(_)
+            | Record::CancelTimer { .. }
+            | Record::Fire { .. }
             | Record::Journal(_) => None,
         }
     }
@@ -144,6 +180,8 @@ pub struct StoredMessage {
     pub tries: Tries,
     /// When it expires, in milliseconds since 1970.
     pub expires_ms: Option<u64>,
+    /// When the timer was due that sent it, in milliseconds since 1970.
+    pub due_ms: Option<u64>,
     /// Its encoded form; at most [`CONTENT_LEN_MAX`] bytes.
     #[serde(skip)]
     pub body: Vec<u8>,
@@ -170,6 +208,19 @@ pub struct StoredAnswer {
     pub until_ms: u64,
     /// The encoded answer; at most [`CONTENT_LEN_MAX`] bytes.
     pub body: Vec<u8>,
+}
+
+/// A message that an actor sends itself later.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredTimer {
+    /// Its name, at most [`REQUEST_LEN_MAX`] bytes: one timer of an actor has it.
+    pub name: String,
+    /// When it is due, in milliseconds since 1970.
+    pub due_ms: u64,
+    /// After how many milliseconds it is due again; `None`: only once.
+    pub every_ms: Option<u64>,
+    /// What is sent.
+    pub message: StoredMessage,
 }
 
 /// A message that was laid aside.

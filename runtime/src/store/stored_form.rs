@@ -5,10 +5,11 @@
 //! request     00 | message u64                waits
 //!             01 | until ms u64 | answer      done
 //! laid aside  length u16 | cause | message
+//! timer       due ms u64 | period ms u64, 0 for once | message
 //! ```
 
 use super::record::take;
-use super::{LaidAside, StoredMessage};
+use super::{LaidAside, StoredMessage, StoredTimer};
 use crate::message::MessageId;
 
 /// Longest cause that is kept, in bytes.
@@ -55,6 +56,20 @@ impl Request {
             _ => None,
         }
     }
+}
+
+pub(crate) fn timer_to_bytes(timer: &StoredTimer) -> Vec<u8> {
+    let every_ms = timer.every_ms.unwrap_or(0);
+    let times = [timer.due_ms.to_be_bytes(), every_ms.to_be_bytes()].concat();
+    [times, message_to_bytes(&timer.message)].concat()
+}
+
+pub(crate) fn timer_from_bytes(name: &str, bytes: &[u8]) -> Option<StoredTimer> {
+    let mut rest = bytes;
+    let due_ms = u64::from_be_bytes(*take(&mut rest)?);
+    let every_ms = Some(u64::from_be_bytes(*take(&mut rest)?)).filter(|every_ms| *every_ms > 0);
+    let message = message_from_bytes(MessageId::default(), rest)?;
+    Some(StoredTimer { name: name.to_owned(), due_ms, every_ms, message })
 }
 
 pub(crate) fn laid_aside_to_bytes(message: &[u8], cause: &str) -> Vec<u8> {

@@ -164,6 +164,11 @@ impl<S: Store> Store for FaultyStore<S> {
         self.inner.scan(actor)
     }
 
+    fn unfinished(&self) -> Result<Vec<ActorPath>, StoreError> {
+        self.check_open()?;
+        self.inner.unfinished()
+    }
+
     fn laid_aside(&self, actor: &ActorPath) -> Result<Vec<LaidAside>, StoreError> {
         self.check_open()?;
         self.inner.laid_aside(actor)

@@ -60,6 +60,9 @@ impl Store for Scratched {
         let damage = vec![Damage { actor: actor.clone(), place, reason }];
         Ok(Scan { damage, ..content.kept.scan(actor)? })
     }
+    fn unfinished(&self) -> Result<Vec<ActorPath>, StoreError> {
+        self.content().kept.unfinished()
+    }
     fn laid_aside(&self, actor: &ActorPath) -> Result<Vec<LaidAside>, StoreError> {
         self.content().kept.laid_aside(actor)
     }

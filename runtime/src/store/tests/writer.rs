@@ -262,6 +262,9 @@ async fn a_panic_of_the_engine_is_an_error_of_the_store() {
         fn scan(&self, _: &ActorPath) -> Result<Scan, StoreError> {
             panic!("an engine with a fault")
         }
+        fn unfinished(&self) -> Result<Vec<ActorPath>, StoreError> {
+            panic!("the engine falls over")
+        }
         fn laid_aside(&self, _: &ActorPath) -> Result<Vec<LaidAside>, StoreError> {
             panic!("the engine falls over")
         }
