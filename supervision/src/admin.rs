@@ -3,7 +3,7 @@
 use std::any::Any;
 
 use greenroom_runtime::overseer::{Flow, OverseerContext, OverseerRef};
-use greenroom_runtime::{ActorPath, Epoch, ExitReason, LifeState, Place, SpawnError};
+use greenroom_runtime::{ActorPath, Epoch, ExitReason, Failure, LifeState, Place, SpawnError, StoreError};
 use tokio::sync::oneshot;
 
 use crate::child::Child;
@@ -81,6 +81,16 @@ pub enum AdminError {
     /// The spec is wrong. All complaints are here.
     #[error("the spec was refused: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Spec(Vec<SpecComplaint>),
+    /// The arguments of a durable child have no encoded form.
+    #[error("the arguments cannot be written down")]
+    Unwritable {
+        /// What serde says.
+        #[source]
+        failure: Failure,
+    },
+    /// How a durable child is made could not be written down.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// There are as many children as there may be.
     #[error("there are {max} children already")]
     TooMany {
@@ -192,7 +202,7 @@ impl Supervising {
     async fn on_plain_request(&mut self, request: Request, cx: &OverseerContext) {
         match request {
             Request::Terminate(name, answer) => reply(answer, self.terminate(name, cx).await),
-            Request::Delete(name, answer) => reply(answer, self.delete(name)),
+            Request::Delete(name, answer) => reply(answer, self.delete(name, cx)),
             Request::List(answer) => reply(answer, Ok(self.children.iter().map(ChildInfo::of).collect())),
             Request::Show(name, answer) => reply(answer, self.look(name).map(ChildInfo::of)),
             Request::Settings(name, answer) => reply(answer, self.look(name).map(|child| child.settings)),
@@ -238,11 +248,30 @@ impl Supervising {
             return Ok(Err(AdminError::TooMany { max: template.max_children }));
         }
         let name = name.unwrap_or_else(|| self.next_name());
+        let birth = match &template.memory {
+            Some(memory) if self.children.named(&name).is_none() => match memory.write(&*args) {
+                Ok(birth) => Some(birth),
+                Err(failure) => return Ok(Err(AdminError::Unwritable { failure })),
+            },
+            _ => None,
+        };
         let Some(spec) = (template.make)(name, args) else { return Ok(Err(AdminError::OtherKind)) };
         let spec = ChildSpec { settings: template.settings, ..spec };
         let complaints = self.spec.complaints_about(&spec);
         if !complaints.is_empty() {
             return Ok(Err(AdminError::Spec(complaints)));
+        }
+        let path = cx.path().child(spec.name());
+        if let (Some(birth), Ok(path)) = (birth, &path) {
+            // Before it lives: whatever it accepts, somebody can be made to see to it.
+            if let Err(error) = cx.runtime().write_birth(path, birth).await {
+                return Ok(Err(AdminError::Store(error)));
+            }
+            let begun = self.add_and_start(spec, cx).await;
+            if matches!(begun, Ok(Err(_))) && self.children.named(path.name()).is_none() {
+                cx.runtime().forget_birth(path);
+            }
+            return begun;
         }
         self.add_and_start(spec, cx).await
     }
@@ -266,7 +295,7 @@ impl Supervising {
         let key = self.children.add(Child::new(spec.settings, place));
         let answer = self.begin_by_request(key, cx).await;
         if let Ok(Err(AdminError::StartFailed { .. })) = answer {
-            self.forget(key);
+            self.forget(key, cx);
         }
         answer
     }
@@ -279,7 +308,7 @@ impl Supervising {
         match self.start_child(key, cx).await {
             Began::Stopping => return Err(Stopping),
             Began::Failed(reason) => return Ok(Err(AdminError::StartFailed { path, reason })),
-            Began::Declined(reason) if !self.settle_declined(key) => {
+            Began::Declined(reason) if !self.settle_declined(key, cx) => {
                 return Ok(Err(AdminError::Declined { path, reason }));
             }
             Began::Started | Began::Declined(_) => {}
@@ -341,7 +370,7 @@ impl Supervising {
         if self.keeps_spec(key) {
             self.lay_aside(key)
         } else {
-            self.forget(key)
+            self.forget(key, cx)
         }
         if let Some(group) = group {
             self.leave_group(&name, &group, cx);
@@ -349,10 +378,10 @@ impl Supervising {
         Ok(())
     }
 
-    fn delete(&mut self, name: String) -> Result<(), AdminError> {
+    fn delete(&mut self, name: String, cx: &OverseerContext) -> Result<(), AdminError> {
         match self.own_spec(&name)? {
             (key, ChildState::Stopped) => {
-                self.forget(key);
+                self.forget(key, cx);
                 Ok(())
             }
             (_, ChildState::Running) => Err(AdminError::Running { name }),

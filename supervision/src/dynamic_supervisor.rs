@@ -6,10 +6,13 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use greenroom_runtime::{Actor, ActorPath, ActorRef, ActorSpec, Address, Backoff};
+use greenroom_runtime::{Actor, ActorPath, ActorRef, ActorSpec, Address, Backoff, Durable, DurableInbox};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::admin::{AdminError, ChildCounts, ChildInfo, Request};
 use crate::child_spec::{ChildSettings, ChildSpec};
+use crate::comeback::Memory;
 use crate::policy::{Restart, RestartIntensity, Shutdown};
 use crate::supervisor_ref::SupervisorRef;
 use crate::supervisor_spec::Supervisor;
@@ -52,6 +55,7 @@ pub struct DynamicSupervisor<A: Actor> {
     max_children: usize,
     settings: ChildSettings,
     configure: Arc<dyn Fn(ActorSpec<A>) -> ActorSpec<A> + Send + Sync>,
+    memory: Option<Memory>,
 }
 
 impl<A: Actor> DynamicSupervisor<A> {
@@ -63,6 +67,7 @@ impl<A: Actor> DynamicSupervisor<A> {
             max_children: 100_000,
             settings: ChildSettings::WORKER,
             configure: Arc::new(|spec| spec),
+            memory: None,
         }
     }
 
@@ -117,9 +122,29 @@ impl<A: Actor> DynamicSupervisor<A> {
     }
 }
 
+impl<A: Durable> DynamicSupervisor<A>
+where
+    A::Inbox: DurableInbox,
+    A::Args: Serialize + DeserializeOwned,
+{
+    /// Each child is [durable](ActorSpec::durable), and its arguments are written down before it starts. When the process
+    /// ends, however, those who have something to see to, messages that wait, steps, timers, come back with the supervisor;
+    /// the others when they are started again, with the state they had.
+    ///
+    /// A child that is terminated or ends for good does not come back; what is kept of it stays until it is
+    /// [erased](greenroom_runtime::Runtime::erase).
+    #[must_use]
+    pub fn durable(self) -> Self {
+        let DynamicSupervisor { configure, .. } = self.clone();
+        let configure = Arc::new(move |spec: ActorSpec<A>| configure(spec).durable());
+        DynamicSupervisor { configure, memory: Some(Memory::of::<A>()), ..self }
+    }
+}
+
 impl<A: Actor> Clone for DynamicSupervisor<A> {
     fn clone(&self) -> Self {
-        DynamicSupervisor { name: self.name.clone(), configure: self.configure.clone(), ..*self }
+        let (configure, memory) = (self.configure.clone(), self.memory.clone());
+        DynamicSupervisor { name: self.name.clone(), configure, memory, ..*self }
     }
 }
 
@@ -131,12 +156,12 @@ impl<A: Actor> fmt::Debug for DynamicSupervisor<A> {
 
 impl<A: Actor> From<DynamicSupervisor<A>> for Supervisor {
     fn from(dynamic: DynamicSupervisor<A>) -> Self {
-        let DynamicSupervisor { name, intensity, max_children, settings, configure } = dynamic;
+        let DynamicSupervisor { name, intensity, max_children, settings, configure, memory } = dynamic;
         let make = move |name: String, args: Box<dyn Any + Send>| {
             let spec = args.downcast::<ActorSpec<A>>().ok()?;
             Some(ChildSpec::of(configure(spec.named(name))))
         };
-        let template = Template { max_children, settings, make: Arc::new(make) };
+        let template = Template { max_children, settings, make: Arc::new(make), memory };
         Supervisor { intensity, template: Some(template), ..Supervisor::named(name) }
     }
 }
@@ -148,6 +173,8 @@ type Make = dyn Fn(String, Box<dyn Any + Send>) -> Option<ChildSpec> + Send + Sy
 pub(crate) struct Template {
     pub(crate) max_children: usize,
     pub(crate) settings: ChildSettings,
+    /// How they are written down, if they come back with the process.
+    pub(crate) memory: Option<Memory>,
     /// `None`: the arguments are of another type.
     pub(crate) make: Arc<Make>,
 }

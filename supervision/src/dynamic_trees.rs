@@ -106,7 +106,7 @@ impl<T: Send + 'static> From<DynamicTrees<T>> for Supervisor {
             let tree = make(&name, *of);
             Some(ChildSpec::supervisor(Supervisor { name, ..tree }))
         };
-        let template = Template { max_children, settings, make: Arc::new(make) };
+        let template = Template { max_children, settings, make: Arc::new(make), memory: None };
         Supervisor { intensity, template: Some(template), ..Supervisor::named(name) }
     }
 }

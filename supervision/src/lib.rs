@@ -45,6 +45,7 @@ mod board;
 mod child;
 mod child_spec;
 mod children;
+mod comeback; // durable children, and who of them comes back with the process
 mod dynamic_supervisor;
 mod dynamic_trees;
 #[cfg(any(test, feature = "testing"))]

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use greenroom_runtime::overseer::{ChildExit, Flow, Overseer, OverseerContext, OverseerRef, Shown};
+use greenroom_runtime::overseer::{
+    ChildExit, Flow, Incarnation, Overseer, OverseerContext, OverseerRef, Shown,
+};
 use greenroom_runtime::{ActorPath, ExitPhase, ExitReason, Failure, Place, RuntimeEvent, SpawnError};
 
 use crate::admin::Request;
@@ -110,7 +112,7 @@ impl Supervising {
         for key in self.children.keys() {
             match self.start_child(key, cx).await {
                 Began::Started => {}
-                Began::Declined(_) => _ = self.settle_declined(key),
+                Began::Declined(_) => _ = self.settle_declined(key, cx),
                 Began::Stopping => return Err(self.leave_stopped(cx).await),
                 Began::Failed(reason) => {
                     let child = self.children.get(key).map_or(cx.path(), |child| child.place.path()).clone();
@@ -120,7 +122,7 @@ impl Supervising {
                 }
             }
         }
-        Ok(())
+        self.bring_back(cx).await
     }
 
     /// Runs the author's `init`, if the spec has one.
@@ -185,16 +187,27 @@ impl Supervising {
 
     /// Launches a child and waits until it has started. Whatever else comes of it is the caller's to carry out.
     pub(crate) async fn start_child(&mut self, key: Key, cx: &OverseerContext) -> Began {
+        match self.launch_child(key, cx).await {
+            Ok(incarnation) => self.await_start(key, incarnation, cx).await,
+            Err(began) => began,
+        }
+    }
+
+    pub(crate) async fn launch_child(
+        &mut self,
+        key: Key,
+        cx: &OverseerContext,
+    ) -> Result<Incarnation, Began> {
         let Some(place) = self.children.get(key).map(|child| child.place.clone()) else {
-            return Began::Stopping; // cannot be: keys are taken from the list in the same breath
+            return Err(Began::Stopping); // cannot be: keys are taken from the list in the same breath
         };
         if cx.is_stopping() {
-            return Began::Stopping;
+            return Err(Began::Stopping);
         }
         let incarnation = match place.launch(cx.link()).await {
             Ok(incarnation) => incarnation,
-            Err(_) if cx.is_stopping() => return Began::Stopping,
-            Err(error) => return Began::Failed(unplaced(error)),
+            Err(_) if cx.is_stopping() => return Err(Began::Stopping),
+            Err(error) => return Err(Began::Failed(unplaced(error))),
         };
         if let Some(child) = self.children.get_mut(key) {
             child.incarnation = Some(incarnation);
@@ -202,6 +215,18 @@ impl Supervising {
                 self.rerouting.watch(&place, cx.runtime());
             }
         }
+        Ok(incarnation)
+    }
+
+    pub(crate) async fn await_start(
+        &mut self,
+        key: Key,
+        incarnation: Incarnation,
+        cx: &OverseerContext,
+    ) -> Began {
+        let Some(place) = self.children.get(key).map(|child| child.place.clone()) else {
+            return Began::Stopping; // cannot be, as above
+        };
         let started = tokio::select! {
             biased;
             started = place.started(incarnation) => started,
@@ -225,12 +250,12 @@ impl Supervising {
     }
 
     /// A child that declined stays listed without an incarnation, unless nothing is kept of its kind. Says which.
-    pub(crate) fn settle_declined(&mut self, key: Key) -> bool {
+    pub(crate) fn settle_declined(&mut self, key: Key, cx: &OverseerContext) -> bool {
         let is_kept = self.keeps_spec(key);
         if is_kept {
             self.lay_aside(key)
         } else {
-            self.forget(key)
+            self.forget(key, cx)
         }
         is_kept
     }
@@ -238,9 +263,12 @@ impl Supervising {
     // ---- stopping ----
 
     /// Removes a child that does not run, and its place.
-    pub(crate) fn forget(&mut self, key: Key) {
+    pub(crate) fn forget(&mut self, key: Key, cx: &OverseerContext) {
         if let Some(child) = self.children.remove(key) {
             child.place.close();
+            if self.spec.template.as_ref().is_some_and(|template| template.memory.is_some()) {
+                cx.runtime().forget_birth(child.place.path());
+            }
         }
     }
 
@@ -313,7 +341,7 @@ impl Supervising {
         match decision {
             Decision::Ignore => Flow::Stay,
             Decision::Forget => {
-                self.forget(key);
+                self.forget(key, cx);
                 Flow::Stay
             }
             Decision::Keep if self.keeps_spec(key) => {
@@ -321,7 +349,7 @@ impl Supervising {
                 Flow::Stay
             }
             Decision::Keep => {
-                self.forget(key);
+                self.forget(key, cx);
                 Flow::Stay
             }
             Decision::LayAside { start } => {
@@ -336,7 +364,7 @@ impl Supervising {
                     self.stop_with_group(keys[sibling], cx).await;
                 }
                 for temporary in forget {
-                    self.forget(keys[temporary]);
+                    self.forget(keys[temporary], cx);
                 }
                 let start = start.into_iter().map(|at| keys[at]).collect();
                 self.begin_restart(key, start, cx).await
@@ -348,7 +376,7 @@ impl Supervising {
     fn outlasted(&mut self, key: Key, reason: &ExitReason, cx: &OverseerContext) {
         let Some(path) = self.children.get(key).map(|child| child.place.path().clone()) else { return };
         tracing::error!(child = %path, %reason, "an outage goes on for too long, the child is laid aside");
-        self.settle_declined(key);
+        self.settle_declined(key, cx);
         cx.runtime().publish(RuntimeEvent::LaidAside { path, reason: reason.clone() });
     }
 
@@ -423,7 +451,7 @@ impl Supervising {
             }
             match self.start_child(*key, cx).await {
                 Began::Started => {}
-                Began::Declined(_) => _ = self.settle_declined(*key),
+                Began::Declined(_) => _ = self.settle_declined(*key, cx),
                 Began::Stopping => return self.leave_stopped(cx).await,
                 Began::Failed(reason) => {
                     self.call_off_tries(&start);
@@ -435,7 +463,7 @@ impl Supervising {
         Flow::Stay
     }
 
-    fn announce_try(&mut self, key: Key, group: &[Key], reason: ExitReason, cx: &OverseerContext) {
+    pub(crate) fn announce_try(&mut self, key: Key, group: &[Key], reason: ExitReason, cx: &OverseerContext) {
         let group = Group::StaysDown(self.names(group));
         let Some(child) = self.children.get_mut(key) else { return };
         child.has_failed(classify(&reason));

@@ -2,6 +2,7 @@
 
 mod backoff;
 mod blocked;
+mod comeback;
 mod crew;
 mod escalation;
 mod intensity;

@@ -53,6 +53,12 @@ impl<A: Actor> ActorSpec<A> {
         }
     }
 
+    /// What it is started with. For the crates that build on this one.
+    #[doc(hidden)]
+    pub fn args(&self) -> &A::Args {
+        &self.args
+    }
+
     /// The same spec under another name: for one of several that are alike.
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();

@@ -2,6 +2,7 @@
 
 use tokio::sync::oneshot;
 
+use super::births::store_error;
 use super::recall::read_back;
 use crate::actor::held::{Held, HeldSend};
 use crate::actor::{Actor, DecodeError};
@@ -35,13 +36,6 @@ pub enum TakeUpError {
 impl From<CommitError> for TakeUpError {
     fn from(error: CommitError) -> Self {
         TakeUpError::Store(store_error(error))
-    }
-}
-
-fn store_error(error: CommitError) -> StoreError {
-    match error {
-        CommitError::Store(error) => error,
-        CommitError::Stale { .. } | CommitError::Unavailable => StoreError::Closed,
     }
 }
 

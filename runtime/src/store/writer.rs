@@ -205,6 +205,27 @@ impl StoreHandle {
         self.request(|answer| Request::LaidAside { actor, answer }).await
     }
 
+    /// Reads something. In the order of the queue, as everything: it finds all that was queued before.
+    ///
+    /// # Errors
+    ///
+    /// [`CommitError`] when the store cannot read.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&dyn Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, CommitError> {
+        self.request(|answer| {
+            Request::Read(Box::new(move |store| {
+                let found = match store {
+                    Ok(store) => catching(|| read(store)),
+                    Err(error) => Err(error),
+                };
+                answer.give(found.map_err(CommitError::Store));
+            }))
+        })
+        .await
+    }
+
     async fn request<T: Send + 'static>(
         &self,
         make: impl FnOnce(Answer<T>) -> Request,
@@ -283,13 +304,17 @@ enum Request {
     Commit { batch: Batch, answer: Answer<Committed> },
     Claim { actor: ActorPath, at_least: Epoch, answer: Answer<Claim> },
     LaidAside { actor: ActorPath, answer: Answer<Vec<LaidAside>> },
+    Read(Read),
 }
+
+/// Reads from the store, or hears why there is none to read from.
+type Read = Box<dyn FnOnce(Result<&dyn Store, StoreError>) + Send>;
 
 impl Request {
     fn len_bytes(&self) -> usize {
         match self {
             Request::Commit { batch, .. } => batch.len_bytes(),
-            Request::Claim { .. } | Request::LaidAside { .. } => 0,
+            Request::Claim { .. } | Request::LaidAside { .. } | Request::Read(_) => 0,
         }
     }
 }
@@ -371,6 +396,7 @@ fn carry_out(store: &dyn Store, shared: &Shared, requests: Vec<Request>) {
             Request::Commit { batch, answer } => group.add(batch, Waiter::Commit(answer)),
             Request::Claim { actor, at_least, answer } => group.claim(actor, at_least, answer),
             Request::LaidAside { actor, answer } => group.laid_aside(&actor, answer),
+            Request::Read(read) => group.read_all(read),
         }
     }
     group.flush();
@@ -412,6 +438,14 @@ impl Group<'_> {
 
     fn laid_aside(&mut self, actor: &ActorPath, answer: Answer<Vec<LaidAside>>) {
         answer.give(self.read(actor, |store| store.laid_aside(actor)).map_err(CommitError::Store));
+    }
+
+    fn read_all(&mut self, read: Read) {
+        self.flush();
+        match self.shared.failure.get() {
+            Some(failure) => read(Err(failure.clone())),
+            None => read(Ok(self.store)),
+        }
     }
 
     /// Reads what is kept of `actor`, with all that was queued before.

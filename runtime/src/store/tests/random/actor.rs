@@ -36,7 +36,7 @@ impl Actor {
             snapshot: self.snapshots.last().cloned(),
             inbox: self.inbox.values().cloned().collect(),
             journal: self.journal.iter().map(entry).collect(),
-            damage: Vec::new(),
+            ..Scan::default()
         }
     }
 
