@@ -3,6 +3,7 @@
 //! `UPDATE_GOLDEN=1 cargo test --test examples` writes the golden files anew; read the difference before you commit.
 
 mod route_around; // a bigger example
+mod store_tool; // the tool for stores that no runtime has open
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
