@@ -185,7 +185,7 @@ impl<'x, A: Actor> Step<'x, A> {
         }
         let unless_through = DropNote { step: self, log, is_through: false };
         let outcome = self.attempts(call).await;
-        unless_through.is_through();
+        unless_through.let_go();
         self.complete(log, outcome).await
     }
 
@@ -388,7 +388,7 @@ struct DropNote<'a, 'x, A: Actor> {
 }
 
 impl<A: Actor> DropNote<'_, '_, A> {
-    fn is_through(mut self) {
+    fn let_go(mut self) {
         self.is_through = true;
     }
 }
