@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use greenroom::testing::{Fault, FaultyStore};
 use greenroom::{
     Actor, ActorRef, ActorSpec, AskError, ChildSpec, Context, Durable, DurableMessage, ExitReason, Failure,
-    FailureClass, Handler, MemoryStore, Message, Overflow, Runtime, RuntimeConfig, RuntimeEvent, SpawnError,
-    Store, StoreError, SuperviseExt, Supervisor, TellError, inbox,
+    FailureClass, Handler, MemoryStore, Message, Overflow, Runtime, RuntimeConfig, RuntimeEvent,
+    SnapshotPolicy, SpawnError, Store, StoreError, SuperviseExt, Supervisor, TellError, inbox,
 };
 use serde::{Deserialize, Serialize};
 
@@ -181,9 +181,14 @@ async fn an_external_failure_is_told_after_its_tries_and_leaves_no_trace_in_the_
     end(runtime).await;
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_stop_is_heard_during_the_backoff_and_the_message_is_reported() {
-    let (runtime, kept, _) = world(u32::MAX).await;
+/// Stops a ledger in the backoff of its message; what is left of that.
+async fn stopped_in_its_backoff(
+    spec: impl Fn(&Tools) -> ActorSpec<Ledger>,
+) -> (Vec<(&'static str, &'static str)>, usize) {
+    let store = MemoryStore::new();
+    let runtime = Runtime::builder().store(store.clone()).start().await.expect("it starts");
+    let tools = Tools { faults: Arc::new(AtomicU32::new(u32::MAX)), ..Tools::default() };
+    let kept = keep(&runtime, spec(&tools)).await;
     let external =
         async { kept.actor.ask(Work { add: 10, ending: Ending::Fails(FailureClass::External) }).await };
     let stopped = async {
@@ -198,8 +203,26 @@ async fn a_stop_is_heard_during_the_backoff_and_the_message_is_reported() {
 
     assert!(matches!(exit, Some(ExitReason::Shutdown)));
     assert!(matches!(answer, Err(AskError::Stopped { .. })), "{answer:?}");
-    assert_eq!(letters(&runtime), [("work", "gone")]);
+    let letters = letters(&runtime);
     end(runtime).await;
+    (letters, store.scan(kept.actor.path()).expect("it can be read").inbox.len())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_is_heard_during_the_backoff_and_the_message_stays_on_disk() {
+    let (letters, on_disk) = stopped_in_its_backoff(ledger).await;
+
+    assert_eq!((letters, on_disk), (Vec::new(), 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_is_heard_during_the_backoff_and_a_message_in_memory_is_reported() {
+    let spec =
+        |tools: &Tools| ActorSpec::new("ledger", tools.clone()).snapshotted(SnapshotPolicy::EveryMessage);
+
+    let (letters, on_disk) = stopped_in_its_backoff(spec).await;
+
+    assert_eq!((letters, on_disk), (vec![("work", "gone")], 0));
 }
 
 /// Fails once with `class`; the state must be that of before, in the same incarnation.
@@ -266,8 +289,8 @@ async fn neither_reply_nor_held_sends_leave_before_the_state_is_stored() {
     let bystander = runtime.spawn::<Probe>("bystander", target.clone()).await.unwrap();
     let tools = Tools { bystander: Some(bystander.clone()), ..Tools::default() };
     let ledger = runtime.spawn_spec(ledger(&tools)).await.unwrap();
-    let next = store.commits() + 1;
-    let held = store.hold_commits();
+    let next = store.commits() + 2; // behind the one that accepts the message
+    let held = store.hold_commits_after(1);
 
     let asked = async { ledger.ask(add(5)).within(secs(60)).await };
     let checked = async {
@@ -339,21 +362,29 @@ async fn a_store_belongs_to_one_runtime_at_a_time() {
 
 #[tokio::test(start_paused = true)]
 async fn a_store_that_fails_is_told_and_later_messages_come_back() {
-    let store = Arc::new(FaultyStore::new(MemoryStore::new()));
-    let runtime = Runtime::builder().store(store.clone()).start().await.unwrap();
-    let ledger = runtime.spawn_spec(ledger(&Tools::default())).await.unwrap();
-    ledger.ask(add(5)).await.unwrap();
-    let mut events = runtime.events();
-    store.fail_next_commit(Fault::Write);
+    type Spec = fn(&Tools) -> ActorSpec<Ledger>;
+    let snapshotted: Spec =
+        |tools| ActorSpec::new("ledger", tools.clone()).snapshotted(SnapshotPolicy::EveryMessage);
+    // A durable one accepts the message first; it is on disk then, and not lost with this runtime.
+    for (spec, passing, lost) in
+        [(ledger as Spec, 1, Vec::new()), (snapshotted, 0, vec![("work", "unstored")])]
+    {
+        let store = Arc::new(FaultyStore::new(MemoryStore::new()));
+        let runtime = Runtime::builder().store(store.clone()).start().await.unwrap();
+        let ledger = runtime.spawn_spec(spec(&Tools::default())).await.unwrap();
+        ledger.ask(add(5)).await.unwrap();
+        let mut events = runtime.events();
+        store.fail_commit_after(passing, Fault::Write);
 
-    let failed = ledger.ask(add(7)).await;
-    let refused = ledger.tell(add(8)).await;
+        let failed = ledger.ask(add(7)).await;
+        let refused = ledger.tell(add(8)).await;
 
-    assert!(matches!(failed, Err(AskError::StoreUnavailable { .. })), "{failed:?}");
-    assert!(matches!(refused, Err(TellError::StoreUnavailable { message: Work { add: 8, .. }, .. })));
-    assert_eq!(letters(&runtime), [("work", "unstored")]);
-    assert!(matches!(events.recv().await, Ok(RuntimeEvent::StoreFailed { .. })));
-    end(runtime).await;
+        assert!(matches!(failed, Err(AskError::StoreUnavailable { .. })), "{failed:?}");
+        assert!(matches!(refused, Err(TellError::StoreUnavailable { message: Work { add: 8, .. }, .. })));
+        assert_eq!(letters(&runtime), lost);
+        assert!(matches!(events.recv().await, Ok(RuntimeEvent::StoreFailed { .. })));
+        end(runtime).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
@@ -441,8 +472,11 @@ async fn an_external_failure_has_its_tries_and_no_more_with_a_quarantine_too() {
 /// The story: with a quarantine, a message whose handler had to be killed came back for ever.
 #[tokio::test(start_paused = true)]
 async fn a_message_that_has_to_be_killed_is_laid_aside_in_the_end() {
-    let (runtime, tools) = with_faults(99).await;
+    let store = MemoryStore::new();
+    let runtime = Runtime::builder().store(store.clone()).start().await.unwrap();
+    let tools = Tools { faults: Arc::new(AtomicU32::new(99)), ..Tools::default() };
     let kept = keep(&runtime, quarantined(&tools, 2)).await;
+    let mut events = runtime.events();
     kept.actor.tell(Work { add: 1, ending: Ending::Waits }).await.unwrap();
 
     for _ in 0..2 {
@@ -451,7 +485,11 @@ async fn a_message_that_has_to_be_killed_is_laid_aside_in_the_end() {
     }
 
     assert_eq!(kept.actor.ask(add(1)).await.unwrap(), 1);
-    assert_eq!(kept.actor.quarantined().len(), 1);
+    let aside = store.laid_aside(kept.actor.path()).unwrap();
+    assert_eq!(aside.iter().map(|aside| &*aside.message.name).collect::<Vec<_>>(), ["work"]);
+    let told = std::iter::from_fn(|| events.try_recv().ok())
+        .filter(|event| matches!(event, RuntimeEvent::Quarantined { message: "work", .. }));
+    assert_eq!((told.count(), letters(&runtime)), (1, Vec::new()));
     end(runtime).await;
 }
 
@@ -479,7 +517,7 @@ async fn a_commit_is_no_time_of_the_handler() {
     let spec = spec.durable().progress_within(millis(20));
     let kept = keep(&runtime, spec).await;
 
-    let held = store.hold_commits();
+    let held = store.hold_commits_after(1);
     let released = async {
         runtime.clock().sleep(millis(100)).await;
         drop(held);

@@ -27,3 +27,4 @@ mod shutdown;
 mod steps;
 mod support;
 mod timers;
+mod transactions;

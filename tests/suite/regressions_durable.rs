@@ -190,7 +190,7 @@ async fn a_handler_that_stops_itself_ends_although_its_state_could_not_be_stored
     let store = Arc::new(FaultyStore::new(MemoryStore::new()));
     let runtime = Runtime::builder().store(store.clone()).start().await.unwrap();
     let sum = runtime.spawn_spec(sum(&Tools::default())).await.unwrap();
-    store.fail_next_commit(Fault::NoSpace);
+    store.fail_commit_after(1, Fault::NoSpace);
 
     let asked = sum.ask(Work::AddOneAndStop).await;
     let exit = soon(sum.closed()).await;

@@ -120,8 +120,13 @@ impl<'c, A: Actor> Context<'c, A> {
         if !self.cell.core.is_current(self.incarnation) {
             return Ok(()); // and gives the places back
         }
-        let work = deliver(self.cell, *held).await?;
-        self.held_back().get_or_insert_default().work = work;
+        // No cut in the middle of a commit: it could not say whether what was sent has left.
+        self.control.shield(true);
+        self.cell.mailbox.mark_settling(self.incarnation.0, true);
+        let delivered = deliver(self.cell, *held).await;
+        self.cell.mailbox.mark_settling(self.incarnation.0, false);
+        self.control.shield(false);
+        self.held_back().get_or_insert_default().work = delivered?;
         Ok(())
     }
 
@@ -500,7 +505,9 @@ impl<'c, A: Actor> Context<'c, A> {
     }
 
     fn own_mail(&self) -> OwnMail<A> {
-        OwnMail { cell: self.cell.clone(), incarnation: self.incarnation, epoch: self.cell.core.epoch() }
+        // Its own: that of the cell is the successor's already, if this life was replaced.
+        let epoch = self.journal.as_ref().map_or_else(|| self.cell.core.epoch(), |journal| journal.epoch());
+        OwnMail { cell: self.cell.clone(), incarnation: self.incarnation, epoch }
     }
 
     /// Brings one message when the *place* of `watched` is deleted, with how its last incarnation ended; at once if it

@@ -62,7 +62,7 @@ impl<A: Actor> OwnMail<A> {
         let head = Head { sender: Some(self.cell.core.path.clone()), ..Head::of::<M>() };
         let parcel = A::Inbox::wrap(Envelope::told(message));
         let (refusal, parcel) = match place {
-            Ok(true) if self.cell.mail_form().is_some() => {
+            Ok(true) if self.cell.mail_form().is_some() && !self.has_ended() => {
                 let held = Held::new(&self.cell, head.clone(), parcel);
                 match accept(held, Some(self.writer())).await {
                     Ok(id) => return id,

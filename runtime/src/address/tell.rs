@@ -328,16 +328,22 @@ where
     };
     head.whom = to.whom();
     if cell.mail_form().is_some() {
+        let clock = cell.core.world.clock;
         // Who sends it again under its request id wants it done, however long that takes.
         head.kept = match request {
             Some(request) => Some(KeptHead::requested(request)),
-            None => envelope.reply.expires_ms(&cell.core.world.clock).map(KeptHead::until),
+            None => envelope.reply.expires_ms(&clock).map(KeptHead::until),
         };
-        let held = Held::new(cell, head, A::Inbox::wrap(envelope));
-        return accept(held, None)
-            .await
-            .map(drop)
-            .map_err(|(refusal, parcel)| (refusal, taken_out::<A, M>(parcel)));
+        let left = envelope.reply.left(&clock);
+        let accepted = accept(Held::new(cell, head, A::Inbox::wrap(envelope)), None);
+        let accepted = match left {
+            None => accepted.await,
+            Some(left) => match clock.within(left, accepted).await {
+                Some(accepted) => accepted,
+                None => return Ok(()), // on its way still, and its asker sees by itself that the time is up
+            },
+        };
+        return accepted.map(drop).map_err(|(refusal, parcel)| (refusal, taken_out::<A, M>(parcel)));
     }
     let queued = Queued { head, parcel: A::Inbox::wrap(envelope) };
     cell.mailbox.fill(queued).map(drop).map_err(|(queued, gate)| {

@@ -10,7 +10,7 @@ use crate::actor::scope::Scope;
 use crate::actor::{Actor, Context, ExitPhase, ExitReason, Inbox};
 use crate::address::Running;
 use crate::cell::{Cell, Incarnation, Place, Seat, Terms};
-use crate::durable::{Journal, Parked, Resolution};
+use crate::durable::{Journal, Parked, Resolution, external};
 use crate::events::RuntimeEvent;
 use crate::mailbox::DeadLetterReason;
 use crate::mailbox::batch::NoMail;
@@ -290,6 +290,11 @@ impl<A: Actor> Life<A> {
             // A state too large to store is the handler's doing, not the store's.
             NotDone::Unstored(CommitError::Store(error)) if !error.is_final() => {
                 self.failed(actor, journal, head, Failure::exhausted(error)).await
+            }
+            // Of an actor that stores nothing itself: what it sent to others was not kept. Its own state is what it was.
+            NotDone::Unstored(error) if journal.is_none() => {
+                let failure = external(&self.cell.core, error);
+                self.failed(actor, journal, head, failure).await
             }
             NotDone::Unstored(error) => self.unstored(head, error).await,
             NotDone::Parked(parked) => self.parked(actor, journal, head, parked).await,

@@ -9,7 +9,9 @@ use crate::address::tell::Refusal;
 use crate::cell::Cell;
 use crate::mailbox::queue::Queued;
 use crate::message::MessageId;
-use crate::store::{Batch, CommitError, Delivered, Record, StoreError, StoredMessage, Writer};
+use crate::store::{
+    Batch, CONTENT_LEN_MAX, CommitError, Delivered, Record, StoreError, StoredMessage, Writer,
+};
 use crate::sync::drop_quietly;
 
 /// Why it was not accepted, and what it was.
@@ -72,6 +74,12 @@ pub(crate) fn record_of<A: Actor>(
 ) -> Result<Option<Record>, StoreError> {
     let Some(form) = cell.mail_form() else { return Ok(None) };
     let body = (form.encode)(&queued.parcel).map_err(|error| unencodable(&cell.core, error))?;
+    // Here and not only in the store: whoever sends it is told before anything is done.
+    let len = body.len();
+    if len > CONTENT_LEN_MAX {
+        let actor = cell.core.path.clone();
+        return Err(StoreError::TooLarge { actor, what: "message", len, max: CONTENT_LEN_MAX });
+    }
     let kind = queued.head.kind.look_up();
     let kept = queued.head.kept.as_deref();
     let message = StoredMessage {

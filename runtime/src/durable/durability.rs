@@ -245,7 +245,8 @@ pub(super) fn store_of<A: Actor>(cell: &Cell<A>) -> Result<StoreHandle, Failure>
     cell.core.world.store().ok_or_else(|| Failure::external(SpawnError::NoStore { path }))
 }
 
-pub(super) fn external(core: &CellCore, error: CommitError) -> Failure {
+/// The store has failed somebody: says so, once.
+pub(crate) fn external(core: &CellCore, error: CommitError) -> Failure {
     if let CommitError::Store(error) = &error
         && error.is_final()
     {

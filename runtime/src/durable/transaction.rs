@@ -15,7 +15,8 @@ use crate::actor::Actor;
 use crate::actor::held::{HeldBack, Release, Work};
 use crate::cell::Cell;
 use crate::message::{Head, MessageId};
-use crate::store::{Batch, CommitError, Committed, Record, StoreError, StoredAnswer};
+use crate::store::{Batch, CommitError, CommitSeq, Committed, Record, StoreError, StoredAnswer};
+use crate::sync::drop_quietly;
 
 impl<A: Actor> Durability<A> {
     /// Commits what the handler of the message with that head did and held back, and lets it go. Returns the work that is
@@ -58,6 +59,10 @@ impl<A: Actor> Durability<A> {
                 release_all(&mut held, committed)
             }
         };
+        if records.is_empty() {
+            // The hook of a new life that had nothing to do.
+            return Ok(release(&Committed { seq: CommitSeq::default(), deliveries: Vec::new() }));
+        }
         cell.mailbox.mark_settling(incarnation, true);
         let work =
             commit_then(cell, Batch::of(cell.core.path.clone(), journal.epoch, records), release).await;
@@ -176,7 +181,8 @@ pub(super) async fn commit_then<A: Actor, T: Send + 'static>(
     let (told, outcome) = oneshot::channel();
     place.commit(batch, move |committed| {
         let released = committed.map(|committed| release(&committed));
-        drop(told.send(released)); // the life may be gone: what leaves has left
+        // The life may be gone: what leaves has left, and the work of the author that was to begin does not.
+        drop_quietly(told.send(released));
     });
     outcome.await.unwrap_or(Err(CommitError::Unavailable))
 }

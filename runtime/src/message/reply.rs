@@ -6,6 +6,7 @@
 use std::any::Any;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -271,8 +272,13 @@ impl<R: Send + 'static> ReplyPort<R> {
 
     /// When the asker gives up, in milliseconds since 1970.
     pub(crate) fn expires_ms(&self, clock: &Clock) -> Option<u64> {
-        let left = self.slot.as_ref()?.deadline.saturating_duration_since(clock.now());
+        let left = self.left(clock)?;
         Some(clock.wall_ms().saturating_add(u64::try_from(left.as_millis()).unwrap_or(u64::MAX)))
+    }
+
+    /// How long the asker still waits; `None`: nobody asked.
+    pub(crate) fn left(&self, clock: &Clock) -> Option<Duration> {
+        Some(self.slot.as_ref()?.deadline.saturating_duration_since(clock.now()))
     }
 
     pub(crate) fn is_nobody(&self) -> bool {

@@ -52,8 +52,8 @@ struct State {
     faults: BTreeMap<u64, Fault>,
     /// From this commit on each one fails like this.
     faults_from: Option<(u64, Fault)>,
-    /// How many [`HeldCommits`] are alive.
-    held: usize,
+    /// For each [`HeldCommits`] that is alive, the number of the first commit it holds.
+    held: Vec<u64>,
     has_crashed: bool,
 }
 
@@ -84,8 +84,14 @@ impl<S: Store> FaultyStore<S> {
 
     /// Lets the next commit fail.
     pub fn fail_next_commit(&self, fault: Fault) {
-        let next = self.commits() + 1;
-        self.state().faults.insert(next, fault);
+        self.fail_commit_after(0, fault);
+    }
+
+    /// Lets the next commit but `passing` fail: to ask a durable actor is one commit to accept the message, and one to
+    /// handle it.
+    pub fn fail_commit_after(&self, passing: u64, fault: Fault) {
+        let number = self.commits() + passing + 1;
+        self.state().faults.insert(number, fault);
     }
 
     /// Commits that have arrived so far, whatever became of them.
@@ -108,8 +114,15 @@ impl<S: Store> FaultyStore<S> {
     /// A held commit blocks its thread: drop the guard before the runtime, which waits for it.
     #[must_use = "dropping the guard lets the commits go"]
     pub fn hold_commits(self: &Arc<Self>) -> HeldCommits<S> {
-        self.state().held += 1;
-        HeldCommits { store: Arc::clone(self) }
+        self.hold_commits_after(0)
+    }
+
+    /// As [`hold_commits`](Self::hold_commits), but lets the next `passing` commits through.
+    #[must_use = "dropping the guard lets the commits go"]
+    pub fn hold_commits_after(self: &Arc<Self>, passing: u64) -> HeldCommits<S> {
+        let from = self.commits() + passing + 1;
+        self.state().held.push(from);
+        HeldCommits { store: Arc::clone(self), from }
     }
 
     /// The store inside.
@@ -129,7 +142,7 @@ impl<S: Store> FaultyStore<S> {
             *arrived += 1;
             number = *arrived;
         });
-        let held = |state: &mut State| state.held > 0;
+        let held = |state: &mut State| state.held.iter().any(|from| *from <= number);
         let waited = self.released.wait_while(self.state(), held);
         let mut state = waited.unwrap_or_else(PoisonError::into_inner);
         let lasting = state.faults_from.filter(|(from, _)| number >= *from).map(|(_, fault)| fault);
@@ -192,11 +205,16 @@ impl<S: Store> Store for FaultyStore<S> {
 #[derive(Debug)]
 pub struct HeldCommits<S: Store> {
     store: Arc<FaultyStore<S>>,
+    from: u64,
 }
 
 impl<S: Store> Drop for HeldCommits<S> {
     fn drop(&mut self) {
-        self.store.state().held -= 1;
+        let mut state = self.store.state();
+        if let Some(at) = state.held.iter().position(|from| *from == self.from) {
+            state.held.swap_remove(at);
+        }
+        drop(state);
         self.store.released.notify_all();
     }
 }

@@ -34,8 +34,8 @@ async fn an_offer_leaves_only_when_the_case_is_stored_at_its_giver() {
     let board = Board::default();
     let taker = runtime.spawn_spec(taker("taker", Manner::Takes, &board)).await.unwrap();
     let side = Side::durable(&runtime).await;
-    let next = store.commits() + 1;
-    let held = store.hold_commits();
+    let next = store.commits() + 2; // behind the one that accepts the message
+    let held = store.hold_commits_after(1);
 
     side.giver.tell(give(case("t-1"))).await.unwrap();
     soon(store.commit_arrived(next)).await;
@@ -59,8 +59,8 @@ async fn the_acceptance_of_a_durable_taker_leaves_only_after_its_commit() {
     let spec = taker("taker", Manner::Takes, &board).durable();
     runtime.spawn_spec(spec).await.unwrap();
     let side = Side::plain(&runtime).await;
-    let next = store.commits() + 1;
-    let held = store.hold_commits();
+    let next = store.commits() + 2; // behind the one that accepts the offer
+    let held = store.hold_commits_after(1);
 
     side.giver.ask(give(case("t-1"))).await.unwrap();
     soon(store.commit_arrived(next)).await;

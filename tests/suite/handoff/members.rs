@@ -204,7 +204,7 @@ async fn a_durable_member_whose_store_has_failed_is_passed_over() {
     let a = keep_as(&runtime, spec, Comeback::AtOnce).await;
     hire(&runtime, &["b"]).await;
     let side = Side::plain(&runtime).await;
-    store.fail_next_commit(Fault::NoSpace);
+    store.fail_commit_after(1, Fault::NoSpace);
     let failed = a.actor.ask(case("other")).await;
 
     let outcome = side.gives(&case(FOR_A)).await;

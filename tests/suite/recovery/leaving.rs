@@ -36,21 +36,23 @@ async fn work_beside_begins_only_after_the_commit_and_not_at_all_without_it() {
     let plan = Plan::default();
     let tally = runtime.spawn_spec(tally(&plan)).await.unwrap();
     let bystander = runtime.spawn::<Probe>("bystander", Board::default()).await.unwrap();
-    let next = store.commits() + 1;
-    let held = store.hold_commits();
+    let next = store.commits() + 2; // behind the one that accepts the message
+    let held = store.hold_commits_after(1);
 
     tally.tell(Beside { fails: false }).await.unwrap();
     soon(store.commit_arrived(next)).await;
     bystander.ask(Note(0)).await.unwrap();
     let during = plan.board.lines();
     drop(held);
-    let after = plan.board.until(3).await;
-    store.fail_next_commit(Fault::Write);
+    plan.board.until(3).await;
+    tally.ask(add(0)).await.unwrap(); // behind the commit of what came back
+    let after = plan.board.lines();
+    store.fail_commit_after(1, Fault::Write);
     let unstored = tally.ask(Beside { fails: false }).await;
     bystander.ask(Note(0)).await.unwrap();
 
     assert_eq!(during, ["started with 0"]);
-    assert_eq!(after[1..], ["works", "came back"]);
+    assert_eq!(after[1..], ["works", "came back", "0 on 1"]);
     assert!(matches!(unstored, Err(AskError::StoreUnavailable { .. })));
     assert_eq!(plan.board.lines(), after);
     end(runtime).await;
@@ -96,8 +98,8 @@ async fn a_kept_port_is_answered_only_after_the_commit_and_let_go_without_it() {
         plan.gate.entered().await;
         // A message of no effect: behind it the state with the kept port is stored.
         tally.ask(add(0)).await.unwrap();
-        let next = store.commits() + 1;
-        let held = store.hold_commits();
+        let next = store.commits() + 2;
+        let held = store.hold_commits_after(1);
         tally.tell(Answer { fails: false }).await.unwrap();
         soon(store.commit_arrived(next)).await;
         bystander.ask(Note(0)).await.unwrap();
@@ -110,7 +112,7 @@ async fn a_kept_port_is_answered_only_after_the_commit_and_let_go_without_it() {
     let unstored = async {
         plan.gate.entered().await;
         tally.ask(add(0)).await.unwrap();
-        store.fail_next_commit(Fault::Write);
+        store.fail_commit_after(1, Fault::Write);
         tally.ask(Answer { fails: false }).await
     };
     let (asked, unstored) = tokio::join!(asked, unstored);

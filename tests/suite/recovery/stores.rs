@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use greenroom::testing::Fault;
 use greenroom::{
     ActorPath, ActorSpec, AskError, Batch, BatchOutcome, Damage, DamagePlace, DamageReason, ExitReason,
-    LaidAside, MemoryStore, Ownership, Record, Runtime, RuntimeConfig, RuntimeEvent, Scan, Store, StoreError,
-    StorePromise, TellError,
+    LaidAside, MemoryStore, Ownership, Record, Runtime, RuntimeConfig, RuntimeEvent, Scan, SnapshotPolicy,
+    Store, StoreError, StorePromise, TellError,
 };
 
-use super::{Add, Plan, Tally, add, faulty, stored, tally};
+use super::{Add, Plan, Tally, add, faulty, stored, tally, volatile};
 use crate::support::{Board, Note, Probe, end, keep, letters, millis, path, secs, soon};
 
 /// A store of one actor that loses the newest record once it is scratched, as an engine does that finds a checksum
@@ -111,7 +111,7 @@ async fn without_room_durable_actors_refuse_and_the_others_go_on() {
     let probe = runtime.spawn::<Probe>("probe", Board::default()).await.unwrap();
     let mut events = runtime.events();
 
-    store.fail_next_commit(Fault::NoSpace);
+    store.fail_commit_after(1, Fault::NoSpace);
     let failed = tally.ask(add(1)).await;
 
     let Err(AskError::StoreUnavailable { cause, .. }) = failed else { panic!("{failed:?}") };
@@ -137,8 +137,8 @@ async fn a_kill_during_a_commit_is_heard_after_it_and_the_message_ran_once() {
     let runtime = stored(store.clone()).await;
     let plan = Plan::default();
     let kept = keep(&runtime, tally(&plan)).await;
-    let next = store.commits() + 1;
-    let held = store.hold_commits();
+    let next = store.commits() + 2; // behind the one that accepts the message
+    let held = store.hold_commits_after(1);
 
     let asked = async { kept.actor.ask(add(5)).await };
     let killed = async {
@@ -158,17 +158,17 @@ async fn a_kill_during_a_commit_is_heard_after_it_and_the_message_ran_once() {
 }
 
 /// Goal: as above, when the store takes longer than the kill waits.
-/// Method: the actor is fenced while its commit is held. Whether it was applied cannot be said from outside, so the
-/// message is reported and not run again; the next life finds what the store has.
+/// Method: the actor is fenced while its commit is held. Whether it was applied cannot be said from outside: the next
+/// life finds what the store has, and the asker is answered by the commit itself.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn a_message_whose_commit_outlasts_the_fence_is_reported_and_not_run_again() {
+async fn a_message_whose_commit_outlasts_the_fence_is_answered_and_not_run_again() {
     let store = faulty();
     let config = RuntimeConfig { kill_grace: millis(20), ..RuntimeConfig::default() };
     let runtime = Runtime::builder().config(config).store(store.clone()).start().await.unwrap();
     let plan = Plan::default();
     let kept = keep(&runtime, tally(&plan)).await;
-    let next = store.commits() + 1;
-    let held = store.hold_commits();
+    let next = store.commits() + 2;
+    let held = store.hold_commits_after(1);
 
     let asked = async { kept.actor.ask(add(5)).within(secs(60)).await };
     let fenced = async {
@@ -181,6 +181,34 @@ async fn a_message_whose_commit_outlasts_the_fence_is_reported_and_not_run_again
     let after = kept.actor.ask(add(10)).within(secs(60)).await;
 
     assert!(matches!(exit, Some(ExitReason::Unresponsive)), "{exit:?}");
+    assert_eq!(answer.unwrap(), 5);
+    assert_eq!(after.unwrap(), 15, "the commit was on its way");
+    assert_eq!(plan.board.lines(), ["started with 0", "5 on 0", "started with 5", "10 on 5"]);
+    assert_eq!(letters(&runtime), []);
+    end(runtime).await;
+}
+
+/// Goal: as above, of an actor whose mailbox is in memory: nobody can say what became of its message.
+/// Method: the same; the message is reported and not run again, and the next life finds what the store has.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_message_in_memory_whose_commit_outlasts_the_fence_is_reported_and_not_run_again() {
+    let store = faulty();
+    let config = RuntimeConfig { kill_grace: millis(20), ..RuntimeConfig::default() };
+    let runtime = Runtime::builder().config(config).store(store.clone()).start().await.unwrap();
+    let plan = Plan::default();
+    let kept = keep(&runtime, volatile(&plan).snapshotted(SnapshotPolicy::EveryMessage)).await;
+    let next = store.commits() + 1;
+    let held = store.hold_commits();
+
+    let asked = async { kept.actor.ask(add(5)).within(secs(60)).await };
+    let fenced = async {
+        soon(store.commit_arrived(next)).await;
+        kept.actor.stop(millis(10)).await;
+        drop(held);
+    };
+    let (answer, ()) = tokio::join!(asked, fenced);
+    let after = kept.actor.ask(add(10)).within(secs(60)).await;
+
     assert!(matches!(answer, Err(AskError::Stopped { .. })), "{answer:?}");
     assert_eq!(after.unwrap(), 15, "the commit was on its way");
     assert_eq!(plan.board.lines(), ["started with 0", "5 on 0", "started with 5", "10 on 5"]);

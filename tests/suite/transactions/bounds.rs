@@ -1,0 +1,97 @@
+//! What is refused comes back with its reason, and leaves nothing on disk.
+
+use greenroom::{CONTENT_LEN_MAX, Overflow, TellError};
+
+use super::{Disk, Freight, Then, clerk, entry, forgetful, load, plain};
+use crate::support::secs;
+
+#[tokio::test(start_paused = true)]
+async fn a_full_mailbox_bounds_the_stored_inbox_too() {
+    for overflow in [Overflow::Wait, Overflow::Reject] {
+        let disk = Disk::default();
+        let process = disk.process().await;
+        let spec = clerk("clerk", &process.office).capacity(2).overflow(overflow);
+        let clerk = process.runtime.spawn_spec(spec).await.unwrap();
+        clerk.tell(entry(0, Then::Waits)).await.unwrap();
+        process.office.gate.entered().await;
+        clerk.tell(plain(1)).await.unwrap();
+        clerk.post(plain(2)).unwrap().await.unwrap();
+        let commits = process.store.commits();
+
+        let told = clerk.tell(plain(3)).within(secs(1)).await;
+        let posted = clerk.post(plain(4));
+
+        assert!(matches!(told, Err(TellError::MailboxFull { message, .. }) if message == plain(3)));
+        assert!(matches!(posted, Err(TellError::MailboxFull { message, .. }) if message == plain(4)));
+        assert_eq!((disk.inbox("clerk"), process.store.commits()), (vec![0, 1, 2], commits), "{overflow:?}");
+        process.dies().await;
+    }
+}
+
+/// The next process has more in its mailbox than that may hold: nothing is lost for it, and nobody else gets in.
+#[tokio::test(start_paused = true)]
+async fn what_comes_back_may_exceed_the_capacity_and_lets_nobody_in_until_there_is_room() {
+    let disk = Disk::default();
+    let process = disk.process().await;
+    let clerk = process.busy_clerk("clerk").await;
+    for number in 1..=4 {
+        clerk.tell(plain(number)).await.unwrap();
+    }
+    process.dies().await;
+
+    let process = disk.process().await;
+    let clerk = process.runtime.spawn_spec(super::clerk("clerk", &process.office).capacity(2)).await.unwrap();
+    process.office.gate.entered().await;
+    let waiting = clerk.observe().waiting;
+    let refused = clerk.tell(plain(5)).within(secs(1)).await;
+    process.office.gate.open();
+
+    assert_eq!(waiting, 4);
+    assert!(matches!(refused, Err(TellError::MailboxFull { .. })), "{refused:?}");
+    assert_eq!(clerk.ask(plain(6)).await.unwrap(), [0, 1, 2, 3, 4, 6]);
+    process.dies().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_stored_comes_back_to_its_sender_and_nobody_else_minds() {
+    let disk = Disk::default();
+    let process = disk.process().await;
+    let clerk = process.clerk("clerk").await;
+
+    for unstorable in [load(CONTENT_LEN_MAX, false), load(1, true)] {
+        let (len, has_no_form) = (unstorable.load.len(), unstorable.has_no_form);
+
+        let (told, beside) = tokio::join!(clerk.tell(unstorable), clerk.tell(plain(1)));
+
+        let Err(TellError::Unstorable { message, .. }) = told else { panic!("{told:?}") };
+        assert_eq!((message.load.len(), message.has_no_form), (len, has_no_form));
+        beside.unwrap();
+        assert!(matches!(clerk.post(message).map(drop), Err(TellError::Unstorable { .. })));
+    }
+
+    assert!(clerk.ask(load(CONTENT_LEN_MAX - 100, false)).await.unwrap(), "one that just fits");
+    assert_eq!(clerk.ask(plain(2)).await.unwrap(), [1, 1, 2]);
+    process.dies().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_hears_at_once_that_what_it_sends_cannot_be_stored() {
+    let disk = Disk::default();
+    let process = disk.process().await;
+    process.clerk("next").await;
+    let durable = process.clerk("giver").await;
+    let plain = process.runtime.spawn_spec(forgetful("plain", &process.office)).await.unwrap();
+
+    for giver in [&durable, &plain] {
+        for (len, has_no_form, is_accepted) in
+            [(1, true, false), (CONTENT_LEN_MAX, false, false), (1, false, true)]
+        {
+            let told = Freight { passes_on: Some((len, has_no_form)), ..load(1, false) };
+
+            let accepted = giver.ask(told).await.unwrap();
+
+            assert_eq!(accepted, is_accepted, "{len} from {}", giver.path());
+        }
+    }
+    process.dies().await;
+}
