@@ -1,0 +1,132 @@
+//! Cases that change hands: offered, refused, offered to another, accepted.
+//!
+//! The seam to the handoff of `greenroom::Handoff`: until its offers and outcomes are records, offer and answer are plain
+//! durable messages here. What the judge needs stays: a giver that names whom each open case is offered to, and takers that
+//! know what they have.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use greenroom::{Actor, Context, Durable, DurableMessage, Failure, Handler, Message, inbox};
+use serde::{Deserialize, Serialize};
+
+use super::work_message;
+use crate::applied::Applied;
+use crate::item::{Item, Lane};
+use crate::outside::{Outside, find};
+use crate::sabotage::Sabotage;
+
+/// How long a taker thinks about an offer; meanwhile the case is the giver's.
+const THINKS: Duration = Duration::from_millis(3);
+
+work_message!(NewCase, "new-case", "A case comes in: it is the giver's.");
+work_message!(Offer, "offer", "A case is offered; its giver follows from it.");
+
+/// What came of an offer.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Answer {
+    item: Item,
+    is_accepted: bool,
+}
+
+impl Message for Answer {
+    type Reply = ();
+    const NAME: Option<&'static str> = Some("answer");
+}
+impl DurableMessage for Answer {}
+
+/// To whom an open case is offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Offered {
+    pub(crate) to: u8,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Giver {
+    pub(crate) cases: Applied,
+    /// The giver's own, until its taker says that it is his.
+    pub(crate) open: BTreeMap<(Lane, u64), Offered>,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Taker {
+    pub(crate) offers: Applied,
+    pub(crate) taken: Applied,
+    pub(crate) refused: Applied,
+}
+
+inbox!(durable pub(crate) GiverInbox for Giver: NewCase, Answer);
+inbox!(durable pub(crate) TakerInbox for Taker: Offer);
+
+impl Actor for Giver {
+    type Args = Outside;
+    type Inbox = GiverInbox;
+    async fn start(_: &Outside) -> Result<Self, Failure> {
+        Ok(Giver::default())
+    }
+}
+
+impl Actor for Taker {
+    type Args = Outside;
+    type Inbox = TakerInbox;
+    async fn start(_: &Outside) -> Result<Self, Failure> {
+        Ok(Taker::default())
+    }
+}
+
+impl Durable for Giver {
+    const NAME: &'static str = "giver";
+}
+
+impl Durable for Taker {
+    const NAME: &'static str = "taker";
+}
+
+impl Handler<NewCase> for Giver {
+    async fn handle(&mut self, m: NewCase, cx: &mut Context<'_, Self>) -> Result<(), Failure> {
+        self.cases.add(m.item);
+        self.offer(m.item, m.item.lane().takers().0, cx).await
+    }
+}
+
+impl Handler<Answer> for Giver {
+    async fn handle(&mut self, m: Answer, cx: &mut Context<'_, Self>) -> Result<(), Failure> {
+        let lane = m.item.lane();
+        match lane.takers().1 {
+            Some(next) if !m.is_accepted => self.offer(m.item, next, cx).await,
+            _ => {
+                self.open.remove(&(lane, m.item.index()));
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Giver {
+    async fn offer(&mut self, item: Item, to: u8, cx: &Context<'_, Self>) -> Result<(), Failure> {
+        let case = (item.lane(), item.index());
+        self.open.insert(case, Offered { to });
+        if cx.args().sabotage == Some(Sabotage::ClearOwnerBeforeAccept) {
+            self.open.remove(&case);
+        }
+        let taker = find::<_, Taker>(cx, "taker", to).await?;
+        cx.tell(&taker, Offer { item }).await.map_err(Failure::external)
+    }
+}
+
+impl Handler<Offer> for Taker {
+    async fn handle(&mut self, m: Offer, cx: &mut Context<'_, Self>) -> Result<(), Failure> {
+        let item = m.item;
+        cx.clock().sleep(THINKS).await;
+        let (first, second) = item.lane().takers();
+        let is_accepted = second.is_none() || *cx.path() != crate::item::path("taker", first);
+        self.offers.add(item);
+        if is_accepted {
+            self.taken.add(item);
+        } else {
+            self.refused.add(item);
+        }
+        let giver = find::<_, Giver>(cx, "giver", item.lane().counter()).await?;
+        cx.tell(&giver, Answer { item, is_accepted }).await.map_err(Failure::external)
+    }
+}
