@@ -85,3 +85,8 @@ pub mod prelude {
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// Compiles what the chapter on durable handlers shows.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/durability.md")]
+struct Durability;

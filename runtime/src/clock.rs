@@ -51,6 +51,11 @@ impl Clock {
         self.origin_ms.saturating_add(self.elapsed_ms())
     }
 
+    /// When this clock was made, in milliseconds since 1970.
+    pub(crate) fn started_ms(&self) -> u64 {
+        self.origin_ms
+    }
+
     /// Waits for `duration`.
     ///
     /// # Cancel safety

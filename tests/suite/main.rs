@@ -22,6 +22,7 @@ mod regressions;
 mod regressions_durable;
 mod reminders;
 mod replies;
+mod requests;
 mod rings;
 mod shutdown;
 mod steps;

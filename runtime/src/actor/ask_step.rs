@@ -12,11 +12,11 @@ use crate::address::ActorRef;
 use crate::address::ring::{WaitOn, Waiting};
 use crate::address::tell::hold_place;
 use crate::cell::place::BoxFuture;
-use crate::durable::{Effect, Step};
+use crate::durable::{Effect, Step, accept};
 use crate::message::envelope::KeptHead;
 use crate::message::reply::{AnyReply, ReplySlot};
 use crate::message::{Chain, Envelope, Failure, FailureClass, Head, NoReply, message_name};
-use crate::store::Record;
+use crate::store::{Record, StoreError};
 
 /// A question of a handler, made by [`Context::ask`]. Await it.
 #[must_use = "nothing is asked before it is awaited"]
@@ -39,8 +39,10 @@ impl<A: Actor> Context<'_, A> {
     ///
     /// # Errors
     ///
-    /// A [`Failure`] of the class that the other had, and [`External`](FailureClass::External) when there was no answer in
-    /// time: handled again, the same question is asked again.
+    /// An [`Invalid`](FailureClass::Invalid) or [`Exhausted`](FailureClass::Exhausted) failure of the other, which comes
+    /// again from the journal. [`External`](FailureClass::External) for whatever else it failed with, and when there was no
+    /// answer in time: handled again, the same question is asked again. A [`Bug`](FailureClass::Bug) if the wait would
+    /// close a ring of actors that wait for one another. And as [`Step::run`] when the step cannot be made now.
     ///
     /// # Cancel safety
     ///
@@ -98,28 +100,63 @@ where
 {
     async fn ask(self) -> Result<M::Reply, Failure> {
         let AskStep { cx, step, to, message, limit } = self;
-        let cell = to.cell();
-        let world = &cell.core.world;
-        let limit = limit.unwrap_or(world.config.ask_deadline);
         if let Some(answered) = step.answered()? {
             return answered;
         }
-        let deadline = world.clock.after(limit);
-        let (slot, port) = ReplySlot::<M::Reply>::new(deadline, Waker::noop());
-        slot.set_holder(Some(cell.core.clone()));
-        let waiting = Waiting::begin(WaitOn::Reply(slot.clone()))
-            .map_err(|ring| Failure::bug(format!("the ask would close a ring: {ring:?}")))?;
-        let has_place = hold_place(cell, Some(limit)).await.map_err(|refusal| refusal.into_failure(cell))?;
-        let is_stored = cell.mail_form().is_some() && cx.is_of(world);
-        let kept = cell.mail_form().is_some().then(|| KeptHead::requested(step.key().to_owned()));
-        let head = Head { kept, whom: to.whom(), ..cx.head_for::<M>() };
-        if !has_place {
-            return Err(Failure::external("a full mailbox shed the question"));
-        }
-        let mut held = Held::<B>::new(cell, head, B::Inbox::wrap(Envelope::asked(message, port)));
+        let unless_through = step.unless_through();
+        let outcome = ask(cx, &step, &to, message, limit).await;
+        unless_through.let_go();
+        outcome
+    }
+}
+
+async fn ask<A, B, M>(
+    cx: &Context<'_, A>,
+    step: &Step<'_, A>,
+    to: &ActorRef<B>,
+    message: M,
+    limit: Option<Duration>,
+) -> Result<M::Reply, Failure>
+where
+    A: Actor,
+    M: DurableMessage,
+    B: Handler<M>,
+    B::Inbox: Accepts<M, B>,
+{
+    let cell = to.cell();
+    let world = &cell.core.world;
+    let limit = limit.unwrap_or(world.config.ask_deadline);
+    let deadline = world.clock.after(limit);
+    let (slot, port) = ReplySlot::<M::Reply>::new(deadline, Waker::noop());
+    slot.set_holder(Some(cell.core.clone()));
+    let waiting = Waiting::begin(WaitOn::Reply(slot.clone()))
+        .map_err(|ring| Failure::bug(format!("the ask would close a ring: {ring:?}")))?;
+    let has_place = hold_place(cell, Some(limit)).await.map_err(|refusal| refusal.into_failure(cell))?;
+    if !has_place {
+        return Err(Failure::external("a full mailbox shed the question"));
+    }
+    let is_stored = cell.mail_form().is_some();
+    let envelope = Envelope::asked(message, port);
+    let kept = match step.is_journaled() {
+        _ if !is_stored => None,
+        true => Some(KeptHead::requested(step.request())),
+        // Not asked again under this name, so nobody waits for it when the asker is gone.
+        false => envelope.expires_ms(&world.clock).map(KeptHead::until),
+    };
+    let head = Head { kept, whom: to.whom(), ..cx.head_for::<M>() };
+    let mut held = Held::<B>::new(cell, head, B::Inbox::wrap(envelope));
+    if is_stored && !cx.is_of(world) {
+        // Into another store, so not in one commit: the intent first.
+        step.begin(Vec::new(), |_| ()).await?;
+        let accepted = accept(held, None).await;
+        accepted.map_err(|(refusal, _)| refusal.into_failure(cell))?;
+    } else {
         let mut records: Vec<Record> = Vec::new();
         if is_stored {
-            held.make_record().map_err(Failure::bug)?;
+            held.make_record().map_err(|error| match error {
+                StoreError::TooLarge { .. } => Failure::exhausted(error),
+                error => Failure::bug(error),
+            })?;
             records.extend(held.take_record());
         }
         // The intent and the question, in one commit.
@@ -128,18 +165,19 @@ where
             false => drop(held.put(true)),
         })
         .await?;
-        let answer = poll_fn(|context| slot.poll(context.waker()));
-        let answer = world.clock.within(limit, Waiting::during(waiting, answer)).await;
-        if answer.is_none() {
-            slot.close();
-        }
-        let outcome = match answer {
-            Some(Ok(answer)) => Ok(answer),
-            Some(Err(why)) => Err(failure_of(*why)),
-            None => Err(Failure::external(format!("no answer from {} within {limit:?}", to.path()))),
-        };
-        step.end(outcome).await
     }
+    let answer = poll_fn(|context| slot.poll(context.waker()));
+    let left = deadline.saturating_duration_since(world.clock.now());
+    let answer = world.clock.within(left, Waiting::during(waiting, answer)).await;
+    if answer.is_none() {
+        slot.close();
+    }
+    let outcome = match answer {
+        Some(Ok(answer)) => Ok(answer),
+        Some(Err(why)) => Err(failure_of(*why)),
+        None => Err(Failure::external(format!("no answer from {} within {limit:?}", to.path()))),
+    };
+    step.end(outcome).await
 }
 
 fn failure_of(why: NoReply) -> Failure {

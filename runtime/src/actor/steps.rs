@@ -6,7 +6,10 @@ use serde::Serialize;
 
 use crate::actor::{Actor, Context};
 use crate::dice;
-use crate::durable::{Completion, Effect, Found, Parked, ParkedFor, Step, StepLog, StepPlace, describe};
+use crate::durable::{
+    Completion, Effect, Found, Parked, ParkedFor, Recorded, Step, StepLog, StepPlace, describe,
+};
+use crate::message::MessageId;
 
 impl<A: Actor> Context<'_, A> {
     /// One call to the world outside, whose result is kept: `step.run(|| async { … step.key() … }).await`.
@@ -28,7 +31,8 @@ impl<A: Actor> Context<'_, A> {
         Step::new(self.next_place(), name, effect, input)
     }
 
-    /// The time, in milliseconds since 1970: the same when the message is handled again after a step that came later.
+    /// The time, in milliseconds since 1970: the same when the message is handled again after a step that came later. Has a
+    /// number, as a step has, and costs no flush of its own.
     pub fn time_ms(&self) -> u64 {
         let place = self.next_place();
         let Some(log) = &place.log else { return self.clock().wall_ms() };
@@ -40,50 +44,62 @@ impl<A: Actor> Context<'_, A> {
             }
             None => {
                 let ms = self.clock().wall_ms();
-                log.note(place.message, place.number, Completion::Time(ms));
+                log.note(place.message, place.number, Recorded::completion(Completion::Time(ms)));
                 ms
             }
         }
     }
 
-    /// A number by chance: the same when the message is handled again. Not for secrets.
+    /// A number by chance: the same when the message is handled again. Not for secrets. Has a number, as a step has, and
+    /// leaves nothing in the journal.
     pub fn random(&self) -> u64 {
-        let place = self.next_place();
-        dice::hash(format!("{}-{}-{}", self.path(), place.message, place.number).bytes())
+        dice::hash(self.next_name("a number by chance").bytes())
     }
 
-    /// A name that nothing else has in this store: the same when the message is handled again.
+    /// A name that nothing else has in this store: the same when the message is handled again. Of an actor that is not
+    /// durable: that nothing else has in this runtime.
     pub fn new_id(&self) -> String {
-        let place = self.next_place();
-        format!("{}-{}-{}", self.path(), place.message, place.number)
+        self.next_name("a new name")
     }
 
     /// Whether the code that `name` stands for may run: not while a message is handled again that did without it. So that
     /// a program may be changed while journals of the old one are around:
-    /// `if cx.changed("ask-twice") { cx.step("second opinion", …) … }`.
+    /// `if cx.changed("ask-twice") { cx.step("second opinion", …) … }`. Decided anew at each place where it stands.
     pub fn changed(&self, name: &str) -> bool {
         let place = self.place_at(self.steps.load(Ordering::Relaxed));
         let Some(log) = &place.log else { return true };
-        match log.recorded(place.message, place.number) {
-            Some(recorded) => {
-                let is_new = recorded.completion == Some(Completion::Changed(name.to_owned()));
+        // Not this number alone: what is no call leaves none behind.
+        match log.next_from(place.message, place.number) {
+            Some((number, recorded)) => {
+                let changed = Completion::Changed(name.to_owned());
+                let is_new = number == place.number && recorded.completion == Some(changed);
                 self.steps.fetch_add(u32::from(is_new), Ordering::Relaxed);
                 is_new
             }
             // Nothing from here on: whatever is written now, this code writes.
             None => {
                 self.steps.fetch_add(1, Ordering::Relaxed);
-                log.note(place.message, place.number, Completion::Changed(name.to_owned()));
+                let changed = Recorded::completion(Completion::Changed(name.to_owned()));
+                log.note(place.message, place.number, changed);
                 true
             }
         }
     }
 
-    /// What kept the message from its end, if the handler found it or did not make a step of its journal any more.
-    pub(crate) fn trouble(&mut self, is_handled: bool) -> Option<Found> {
+    /// Whether the message is to be handled though its asker gave up: it was sent under a request id, to be done once; or
+    /// it has begun, and what it did outside must not be forgotten.
+    pub(crate) fn is_wanted_anyway(&self) -> bool {
+        let is_requested = || self.head.kept.as_ref().is_some_and(|kept| kept.request.is_some());
+        let journal = self.journal.as_ref().filter(|_| self.is_transaction());
+        journal.is_some_and(|journal| is_requested() || journal.log().knows(self.head.origin()))
+    }
+
+    /// What kept the message from its end, if the handler found it or, at its end, did not make a step of its journal any
+    /// more.
+    pub(crate) fn trouble(&mut self, is_end: bool) -> Option<Found> {
         self.journal.as_ref()?;
         let found = self.trouble.take();
-        if found.is_some() || !is_handled {
+        if found.is_some() || !is_end {
             return found;
         }
         let made = *self.steps.get_mut();
@@ -95,12 +111,25 @@ impl<A: Actor> Context<'_, A> {
         Some(Found::Parked(Parked { message, why }))
     }
 
+    /// What has a number of its own, and leaves nothing in the journal.
+    fn next_name(&self, made: &str) -> String {
+        let place = self.next_place();
+        if let Some(log) = &place.log
+            && log.recorded(place.message, place.number).is_some()
+        {
+            place.park(diverged(&place, log, made));
+        }
+        place.name()
+    }
+
     fn next_place(&self) -> StepPlace<'_, A> {
         self.place_at(self.steps.fetch_add(1, Ordering::Relaxed))
     }
 
     fn place_at(&self, number: u32) -> StepPlace<'_, A> {
-        let journal = self.journal.as_ref().filter(|_| self.is_transaction());
+        // What is no message is no transaction either: nobody would ever delete its journal.
+        let is_kept = self.is_transaction() && self.head.id != MessageId::default();
+        let journal = self.journal.as_ref().filter(|_| is_kept);
         StepPlace {
             cell: self.cell,
             incarnation: self.incarnation,

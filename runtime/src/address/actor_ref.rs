@@ -198,7 +198,10 @@ impl<A: Actor> ActorRef<A> {
     }
 
     /// Decides what becomes of the message over which the actor is parked. `false`: it is not parked, or somebody was
-    /// faster.
+    /// faster, or the decision does not fit: [`Done`](Resolution::Done) and [`NotDone`](Resolution::NotDone) speak of a
+    /// step [in doubt](crate::ParkedFor::InDoubt).
+    ///
+    /// The decision is written down by the actor: if it is stopped or killed in this very moment, it parks again.
     pub fn decide(&self, decision: Resolution) -> bool {
         self.cell.parking.decide(decision)
     }

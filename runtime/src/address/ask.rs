@@ -155,9 +155,12 @@ impl<M> AskError<M> {
 }
 
 impl<M> From<AskError<M>> for Failure {
-    /// A neighbour that gives no answer is no bug of ours: `External`.
+    /// A neighbour that gives no answer is no bug of ours: `External`. A question asked past a transaction is one.
     fn from(error: AskError<M>) -> Self {
-        Failure::external(Chain(&error).to_string())
+        match error {
+            AskError::NotDelivered(error) => error.into(),
+            error => Failure::external(Chain(&error).to_string()),
+        }
     }
 }
 

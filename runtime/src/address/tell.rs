@@ -332,7 +332,7 @@ where
         // Who sends it again under its request id wants it done, however long that takes.
         head.kept = match request {
             Some(request) => Some(KeptHead::requested(request)),
-            None => envelope.reply.expires_ms(&clock).map(KeptHead::until),
+            None => envelope.expires_ms(&clock).map(KeptHead::until),
         };
         let left = envelope.reply.left(&clock);
         let accepted = accept(Held::new(cell, head, A::Inbox::wrap(envelope)), None);
@@ -391,7 +391,9 @@ impl<'a, A: Actor, M: Message> Tell<'a, A, M> {
     /// with the message, and for [`RuntimeConfig::answers_kept`](crate::RuntimeConfig::answers_kept) after it was done.
     /// Sent again meanwhile, the message is accepted and nothing happens. Without effect on other actors.
     ///
-    /// A message that its handler refused or failed with is forgotten with its id.
+    /// A message that its handler refused its asker is forgotten with its id. One that was [laid
+    /// aside](ActorRef::laid_aside) keeps it: sent again it is accepted and nothing happens, until it is taken up, or
+    /// forgotten.
     pub fn with_id(mut self, id: impl Into<String>) -> Self {
         self.request = Some(id.into());
         self

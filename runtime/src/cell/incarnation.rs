@@ -163,7 +163,8 @@ impl<A: Actor> Life<A> {
             if let Some(journal) = &journal
                 && let Some(reason) = cell.past(journal, &head)
             {
-                match Box::pin(self.lay_aside(journal, &head, reason)).await {
+                let why = NoReply::of_dead_letter(&reason);
+                match Box::pin(self.lay_aside(journal, &head, reason, why)).await {
                     After::Next => continue,
                     After::End(reason) => {
                         scope.abort();
@@ -277,7 +278,9 @@ impl<A: Actor> Life<A> {
             None => return After::End(self.cut(phase)),
         };
         match why {
-            NotDone::Expired => self.lay_to_rest(journal, head, DeadLetterReason::Expired).await,
+            NotDone::Expired => {
+                self.lay_to_rest(journal, head, DeadLetterReason::Expired, NoReply::Dropped).await
+            }
             NotDone::OutOfTime => {
                 let within = self.terms.settings.progress_within.unwrap_or_default();
                 After::End(ExitReason::NoProgress { within })
@@ -353,7 +356,7 @@ impl<A: Actor> Life<A> {
             }
         }
         let asker = cell.mailbox.reply_in_hand(self.incarnation.0).filter(|reply| reply.is_open());
-        let answer = |failure| if is_cut { NoReply::Stopped } else { refusal(failure) };
+        let answer = if is_cut { NoReply::Stopped } else { refusal(failure.clone()) };
         let reason = match failure.class() {
             FailureClass::Exhausted => Some(DeadLetterReason::Exhausted(failure.clone())),
             _ if asker.is_some() => None,
@@ -361,11 +364,11 @@ impl<A: Actor> Life<A> {
             _ => Some(DeadLetterReason::Failed(failure.clone())),
         };
         let after = match reason {
-            Some(reason) => self.lay_to_rest(journal, head, reason).await,
-            None => self.close(journal, head).await,
+            Some(reason) => self.lay_to_rest(journal, head, reason, answer.clone()).await,
+            None => self.close(journal, head, answer.clone()).await,
         };
         if let (Some(asker), After::Next) = (asker, &after) {
-            asker.fail(answer(failure));
+            asker.fail(answer);
         }
         after
     }
@@ -413,20 +416,27 @@ impl<A: Actor> Life<A> {
         journal: &Option<Box<Journal>>,
         head: &Head,
         reason: DeadLetterReason,
+        why: NoReply,
     ) -> After {
         if let Some(journal) = journal
             && self.cell.mail_form().is_some()
         {
-            return self.lay_aside(journal, head, reason).await;
+            return self.lay_aside(journal, head, reason, why).await;
         }
         self.cell.core.dead_letter(head.clone(), reason);
         After::Next
     }
 
-    /// Takes a message out of the stored inbox, and keeps it aside with its cause.
-    async fn lay_aside(&mut self, journal: &Journal, head: &Head, reason: DeadLetterReason) -> After {
+    /// Takes a message out of the stored inbox, and keeps it aside with its cause. Whoever asked for it again is told `why`.
+    async fn lay_aside(
+        &mut self,
+        journal: &Journal,
+        head: &Head,
+        reason: DeadLetterReason,
+        why: NoReply,
+    ) -> After {
         let cause = Chain(&reason).to_string();
-        match self.close_in_store(journal, head, Some(cause)).await {
+        match self.close_in_store(journal, head, Some(cause), why).await {
             Ok(()) => {
                 self.cell.laid_aside(head, reason);
                 After::Next
@@ -436,10 +446,10 @@ impl<A: Actor> Life<A> {
     }
 
     /// A message is done, though its handler did nothing that is kept, and its asker is to hear of it.
-    async fn close(&mut self, journal: &Option<Box<Journal>>, head: &Head) -> After {
+    async fn close(&mut self, journal: &Option<Box<Journal>>, head: &Head, why: NoReply) -> After {
         if let Some(journal) = journal
             && self.cell.mail_form().is_some()
-            && let Err(error) = self.close_in_store(journal, head, None).await
+            && let Err(error) = self.close_in_store(journal, head, None, why).await
         {
             return self.unstored(head, error).await;
         }
@@ -451,11 +461,12 @@ impl<A: Actor> Life<A> {
         journal: &Journal,
         head: &Head,
         cause: Option<String>,
+        why: NoReply,
     ) -> Result<(), CommitError> {
         let Some(durability) = &self.cell.durability else { return Ok(()) };
         // No cut in the middle of a commit: it could not say whether the message was applied.
         self.control.lane().shield(true);
-        let closed = durability.close(&self.cell, journal, head.id, cause).await;
+        let closed = durability.close(&self.cell, journal, head, cause, why).await;
         self.control.lane().shield(false);
         closed
     }
@@ -475,21 +486,23 @@ impl<A: Actor> Life<A> {
         let (Some(durability), Some(journal)) = (&cell.durability, &journal) else { return After::Next };
         let path = cell.core.path.clone();
         tracing::error!(actor = %path, %parked, "the actor is parked until somebody decides");
-        cell.parking.park(parked.clone());
-        cell.core.world.publish(RuntimeEvent::Parked { path, parked: parked.clone() });
         let decision = {
+            // Left however this ends: by a kill as well.
+            let _place = cell.parking.park(parked.clone());
+            cell.core.world.publish(RuntimeEvent::Parked { path, parked: parked.clone() });
             let decision = pin!(cell.parking.decision());
             self.serve(&mut self.running(), decision, Raised::Stop).await
         };
-        cell.parking.leave();
         let carried_out = match decision {
             // A stop: the next life comes to the same point.
             None => Ok(()),
             Some(Resolution::LayAside) => {
                 let asker = cell.mailbox.reply_in_hand(self.incarnation.0);
-                let after = self.lay_aside(journal, head, DeadLetterReason::Parked(parked.clone())).await;
-                if let Some(asker) = asker {
-                    asker.fail(NoReply::Failed(Failure::cancelled(parked.to_string())));
+                let why = NoReply::Failed(Failure::cancelled(parked.to_string()));
+                let reason = DeadLetterReason::Parked(parked);
+                let after = self.lay_aside(journal, head, reason, why.clone()).await;
+                if let (Some(asker), After::Next) = (asker, &after) {
+                    asker.fail(why);
                 }
                 return after;
             }
@@ -511,6 +524,7 @@ impl<A: Actor> Life<A> {
             CommitError::Unavailable => StoreError::Closed,
         };
         cell.core.world.store_failed(&cause);
+        cell.give_up_all_repeats(&NoReply::StoreUnavailable(cause.clone()));
         if let Some(asker) = cell.mailbox.reply_in_hand(self.incarnation.0) {
             asker.fail(NoReply::StoreUnavailable(cause.clone()));
         }

@@ -105,6 +105,7 @@ impl<A: Actor> Cell<A> {
 
     fn clear_out(&self, gate: Gate) {
         let is_stored = self.mail_form().is_some();
+        self.give_up_all_repeats(&NoReply::Stopped);
         for queued in self.mailbox.close(gate) {
             if !is_stored {
                 self.bury(queued, DeadLetterReason::Gone, NoReply::Stopped);
@@ -136,13 +137,13 @@ impl<A: Actor> Cell<A> {
         if kept.openings > self.terms().settings.openings {
             return Some(DeadLetterReason::ProcessEnded { times: kept.openings - 1 });
         }
-        let expires_ms = kept.expires_ms?;
+        // One that has begun does not expire: what it did outside must not be forgotten.
+        let expires_ms = kept.expires_ms.filter(|_| !journal.log().knows(head.origin()))?;
         (expires_ms < self.core.world.clock.wall_ms()).then_some(DeadLetterReason::Expired)
     }
 
     /// A message was laid aside in the store: says so.
     pub(crate) fn laid_aside(&self, head: &Head, reason: DeadLetterReason) {
-        self.give_up_repeats(head.id);
         match reason {
             DeadLetterReason::Crashed(cause) if self.terms().settings.quarantines => {
                 let (path, message) = (self.core.path.clone(), head.kind.look_up().name);
@@ -157,9 +158,14 @@ impl<A: Actor> Cell<A> {
         self.repeats.take(of).into_iter().for_each(|repeat| self.answer(repeat.parcel, answer));
     }
 
-    /// Those who asked again get no answer either.
-    pub(crate) fn give_up_repeats(&self, of: MessageId) {
-        self.repeats.take(of).into_iter().for_each(|repeat| self.turn_away(repeat, NoReply::Dropped));
+    /// Those who asked again hear the same as who asked first.
+    pub(crate) fn give_up_repeats(&self, of: MessageId, why: &NoReply) {
+        self.repeats.take(of).into_iter().for_each(|repeat| self.turn_away(repeat, why.clone()));
+    }
+
+    /// As [`give_up_repeats`](Cell::give_up_repeats), of every message.
+    pub(crate) fn give_up_all_repeats(&self, why: &NoReply) {
+        self.repeats.take_all().into_iter().for_each(|repeat| self.turn_away(repeat, why.clone()));
     }
 
     /// The dead letter of a message that waited, and the word to its asker.

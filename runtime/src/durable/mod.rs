@@ -21,6 +21,6 @@ pub use parking::{Parked, ParkedFor, Resolution};
 pub(crate) use step::{Found, StepPlace, Trouble, describe};
 pub use step::{Known, STEPS_MAX, Step};
 pub use step_log::Effect;
-pub(crate) use step_log::{Completion, StepLog};
+pub(crate) use step_log::{Completion, Recorded, StepLog};
 pub(crate) use timers::{TimerChange, Timers, tend};
 pub(crate) use transaction::deliver;

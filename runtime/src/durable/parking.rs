@@ -66,11 +66,13 @@ impl fmt::Display for Parked {
 pub enum Resolution {
     /// It is handled again, on its journal.
     TryAgain,
-    /// The step in doubt happened, with this result in MessagePack: see [`Resolution::done`].
+    /// The step in doubt happened, with this result in MessagePack: see [`Resolution::done`]. What cannot be read as the
+    /// result of that step is a [`Bug`](crate::FailureClass::Bug) of the handler.
     Done(Vec<u8>),
     /// The step in doubt did not happen: it is made again.
     NotDone,
-    /// The journal is deleted, and the message handled as if it were new: **each of its steps is made again**.
+    /// The journal is deleted, and the message handled as if it were new: **each of its steps is made again**, with the
+    /// key that it had.
     StartOver,
     /// The message is laid aside with its journal, and the actor goes on with the next.
     LayAside,
@@ -84,6 +86,14 @@ impl Resolution {
     /// What serde says of a value that has no encoded form.
     pub fn done<T: serde::Serialize + ?Sized>(result: &T) -> Result<Self, rmp_serde::encode::Error> {
         rmp_serde::to_vec_named(result).map(Resolution::Done)
+    }
+
+    /// Whether it says something about what keeps the message from going on.
+    fn fits(&self, why: &ParkedFor) -> bool {
+        match self {
+            Resolution::Done(_) | Resolution::NotDone => matches!(why, ParkedFor::InDoubt { .. }),
+            Resolution::TryAgain | Resolution::StartOver | Resolution::LayAside => true,
+        }
     }
 }
 
@@ -100,23 +110,30 @@ struct State {
     decision: Option<Resolution>,
 }
 
-impl ParkingPlace {
-    pub(crate) fn park(&self, parked: Parked) {
-        *lock(&self.state) = State { parked: Some(parked), decision: None };
-    }
+/// While it lives, the actor is parked.
+pub(crate) struct Stay<'a>(&'a ParkingPlace);
 
-    pub(crate) fn leave(&self) {
-        *lock(&self.state) = State::default();
+impl Drop for Stay<'_> {
+    fn drop(&mut self) {
+        *lock(&self.0.state) = State::default();
+    }
+}
+
+impl ParkingPlace {
+    pub(crate) fn park(&self, parked: Parked) -> Stay<'_> {
+        *lock(&self.state) = State { parked: Some(parked), decision: None };
+        Stay(self)
     }
 
     pub(crate) fn parked(&self) -> Option<Parked> {
         lock(&self.state).parked.clone()
     }
 
-    /// `false`: nobody is parked here, or somebody was faster.
+    /// `false`: nobody is parked here, somebody was faster, or it does not fit.
     pub(crate) fn decide(&self, decision: Resolution) -> bool {
         let mut state = lock(&self.state);
-        if state.parked.is_none() || state.decision.is_some() {
+        let fits = state.parked.as_ref().is_some_and(|parked| decision.fits(&parked.why));
+        if !fits || state.decision.is_some() {
             return false;
         }
         state.decision = Some(decision);

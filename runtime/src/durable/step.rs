@@ -16,10 +16,15 @@ use crate::cell::{Cell, Incarnation};
 use crate::dice;
 use crate::events::RuntimeEvent;
 use crate::message::{Failure, FailureClass, MessageId};
-use crate::store::{Batch, CommitError, CommitSeq, Committed, Record, StoreError};
+use crate::store::{
+    Batch, CONTENT_LEN_MAX, CommitError, CommitSeq, Committed, REQUEST_LEN_MAX, Record, StoreError,
+};
 
 /// The most steps that one message may make.
 pub const STEPS_MAX: u32 = 10_000;
+
+/// Longest result of a step: what fits into the journal behind its tag.
+const RESULT_LEN_MAX: usize = CONTENT_LEN_MAX - 1;
 
 /// One call to the world outside, made by [`Context::step`](crate::Context::step).
 ///
@@ -78,20 +83,22 @@ impl<'x, A: Actor> Step<'x, A> {
         effect: Effect,
         input: &I,
     ) -> Self {
-        let key = format!("{}-{}-{}", at.cell.core.path, at.message, at.number);
+        let key = at.name();
         // What has no encoded form hashes to 0: the same each time.
         let input = rmp_serde::to_vec_named(input).map_or(0, dice::hash);
         let intent = Intent { name: name.to_owned(), effect, input, may_repeat: false };
         Step { at, intent, key, tries: 3, timeout: None }
     }
 
-    /// The same each time this step is made, whatever happens in between, and of no other step of this store: for the
-    /// other side to recognise a repetition by.
+    /// For the other side to recognise a repetition by: the same each time this step is made, whatever happens in between,
+    /// and of no other step of this store. (Two stores give the same keys: put a name of your own in front where both talk
+    /// to the same side.) Of an actor that is not durable: the same for the tries in this runtime, and in no later one.
     pub fn key(&self) -> &str {
         &self.key
     }
 
-    /// How often the call is made before an [`External`](FailureClass::External) failure is the handler's, at least once;
+    /// How often the call is made before an [`External`](FailureClass::External) failure is the handler's, at least once,
+    /// whatever its effect: who cannot say whether an [`Effect::Once`] happened fails with another class, or tries once;
     /// with the waits of [`RuntimeConfig::external_backoff`](crate::RuntimeConfig::external_backoff) between. Default: 3.
     #[must_use]
     pub fn tries(mut self, tries: u32) -> Self {
@@ -112,19 +119,21 @@ impl<'x, A: Actor> Step<'x, A> {
     /// What it intends is on disk before the call is made, and its result before this returns: two flushes. Only for the
     /// message of a [durable](crate::ActorSpec::durable) actor; elsewhere it is a plain call with retries.
     ///
-    /// `call` must not change the actor's state: a result from the journal does not call it.
+    /// `call` must not change the actor's state, nor make steps: a result from the journal does not call it.
     ///
     /// # Errors
     ///
     /// What `call` fails with. A failure of class [`External`](FailureClass::External) or
     /// [`Cancelled`](FailureClass::Cancelled) is an attempt: run again, it is made again. Any other is a result, and comes
-    /// again from the journal, as class and text. And a failure that the handler must hand on, if the step cannot be made
+    /// again from the journal, as class and text; so does that of a value that cannot be kept, for it is longer than 1 MiB
+    /// ([`Exhausted`](FailureClass::Exhausted)) or has no encoded form ([`Bug`](FailureClass::Bug)).
+    /// [`Exhausted`](FailureClass::Exhausted) for a step beyond [`STEPS_MAX`]. And a failure that the handler must hand on, if the step cannot be made
     /// now: it is in doubt, or the journal tells of another step ([`Parked`]), or the store failed.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, the step is written down as dropped: run again, it fails as
-    /// [`Cancelled`](FailureClass::Cancelled).
+    /// Dropped before it is ready, the step is written down as dropped, with the next commit of the handler: run again, it
+    /// fails as [`Cancelled`](FailureClass::Cancelled). Dropped with its handler, it is in flight.
     pub async fn run<T, Fut>(&self, call: impl Fn() -> Fut) -> Result<T, Failure>
     where
         T: Serialize + DeserializeOwned,
@@ -133,7 +142,8 @@ impl<'x, A: Actor> Step<'x, A> {
         self.run_or_ask(call, || std::future::ready(Ok(Known::Nothing))).await
     }
 
-    /// As [`run`](Step::run), and asks `check` when an [`Effect::Once`] is in doubt, whether it happened.
+    /// As [`run`](Step::run), and asks `check` when an [`Effect::Once`] is in doubt, whether it happened. One flush for its
+    /// answer, and those of the call if that is made.
     ///
     /// # Errors
     ///
@@ -169,24 +179,59 @@ impl<'x, A: Actor> Step<'x, A> {
         if let Some(answered) = self.answered()? {
             return answered;
         }
-        let begun = log.recorded(self.at.message, self.at.number).and_then(|recorded| recorded.intent);
+        let unless_through = self.unless_through();
+        let outcome = self.run_in(log, call, check).await;
+        unless_through.let_go();
+        outcome
+    }
+
+    async fn run_in<T, Fut, Check>(
+        &self,
+        log: &Arc<StepLog>,
+        call: impl Fn() -> Fut,
+        check: impl Fn() -> Check,
+    ) -> Result<T, Failure>
+    where
+        T: Serialize + DeserializeOwned,
+        Fut: Future<Output = Result<T, Failure>>,
+        Check: Future<Output = Result<Known<T>, Failure>>,
+    {
+        let (message, number) = (self.at.message, self.at.number);
+        let begun = log.recorded(message, number).and_then(|recorded| recorded.intent);
         match begun {
-            None => self.intend(log).await?,
+            None | Some(Intent { may_repeat: true, .. }) => self.intend(log).await?,
+            // Begun in this life, and not in flight: the handler failed over it, and runs again.
+            Some(_) if log.try_begins(message, number) => {}
             // In flight when the life before ended.
-            Some(Intent { may_repeat: false, .. }) if self.intent.effect == Effect::Once => {
-                match check().await? {
-                    Known::Done(value) => return self.complete(log, Ok(value)).await,
-                    Known::NotDone => self.intend(log).await?,
-                    Known::Nothing => return Err(self.in_doubt()),
-                }
-            }
-            Some(Intent { may_repeat: true, .. }) => self.intend(log).await?,
+            Some(_) if self.intent.effect == Effect::Once => match check().await? {
+                Known::Done(value) => return self.complete(log, Ok(value)).await,
+                Known::NotDone => self.intend(log).await?,
+                Known::Nothing => return Err(self.in_doubt()),
+            },
             Some(_) => self.tell_repeated(),
         }
-        let unless_through = DropNote { step: self, log, is_through: false };
         let outcome = self.attempts(call).await;
-        unless_through.let_go();
         self.complete(log, outcome).await
+    }
+
+    /// Whether it is written down, and so made once.
+    pub(crate) fn is_journaled(&self) -> bool {
+        self.at.log.is_some()
+    }
+
+    /// The key as a request id: as long as such may be.
+    pub(crate) fn request(&self) -> String {
+        if self.key.len() <= REQUEST_LEN_MAX {
+            return self.key.clone();
+        }
+        let (path, message, number) = (self.at.cell.core.path.to_string(), self.at.message, self.at.number);
+        let (hash, other) = (dice::hash(path.bytes()), dice::hash(path.bytes().rev()));
+        format!("{hash:016x}{other:016x}-{message}-{number}")
+    }
+
+    /// Writes down that the step was dropped, unless it is told otherwise.
+    pub(crate) fn unless_through(&self) -> DropNote<'_, 'x, A> {
+        DropNote { step: self, is_through: false }
     }
 
     /// What the journal says, if the step is through.
@@ -207,21 +252,16 @@ impl<'x, A: Actor> Step<'x, A> {
         Ok(Some(answered))
     }
 
-    async fn intend(&self, log: &StepLog) -> Result<(), Failure> {
-        self.at.commit(log, vec![self.intent_record()], |_| ()).await?;
-        log.intended(self.at.message, self.at.number, self.intent.clone());
-        Ok(())
-    }
-
-    fn intent_record(&self) -> Record {
-        StepLog::intent_record(self.at.message, self.at.number, &self.intent)
+    async fn intend(&self, log: &Arc<StepLog>) -> Result<(), Failure> {
+        let intended = Recorded::intent(self.intent.clone());
+        self.at.commit(log, Some(intended), Vec::new(), |_| ()).await
     }
 
     /// Writes down what it intends, if that is not on disk, together with `records`, and calls `then` in the writer's turn.
     /// Without a journal `then` is called at once.
     pub(crate) async fn begin(
         &self,
-        mut records: Vec<Record>,
+        records: Vec<Record>,
         then: impl FnOnce(&Committed) + Send + 'static,
     ) -> Result<(), Failure> {
         let at = &self.at;
@@ -234,16 +274,11 @@ impl<'x, A: Actor> Step<'x, A> {
             return sent.map_err(Failure::external);
         };
         let is_begun = log.recorded(at.message, at.number).is_some();
-        if is_begun {
+        if is_begun && !log.try_begins(at.message, at.number) {
             self.tell_repeated();
-        } else {
-            records.insert(0, self.intent_record());
         }
-        at.commit(log, records, then).await?;
-        if !is_begun {
-            log.intended(at.message, at.number, self.intent.clone());
-        }
-        Ok(())
+        let intended = (!is_begun).then(|| Recorded::intent(self.intent.clone()));
+        at.commit(log, intended, records, then).await
     }
 
     /// Writes down what came of it.
@@ -255,18 +290,44 @@ impl<'x, A: Actor> Step<'x, A> {
     }
 
     /// Writes down what came of it, and gives that back.
-    async fn complete<T: Serialize>(&self, log: &StepLog, outcome: Result<T, Failure>) -> Result<T, Failure> {
-        let completion = match &outcome {
-            Ok(value) => Completion::Result(rmp_serde::to_vec_named(value).map_err(Failure::bug)?),
-            Err(failure) if matches!(failure.class(), FailureClass::External | FailureClass::Cancelled) => {
-                return outcome;
-            }
-            Err(failure) => Completion::of_failure(failure),
+    async fn complete<T: Serialize>(
+        &self,
+        log: &Arc<StepLog>,
+        outcome: Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let encoded = match &outcome {
+            Ok(value) => self.encoded(value),
+            Err(failure) => Err(failure.clone()),
         };
-        let (message, number) = (self.at.message, self.at.number);
-        self.at.commit(log, vec![StepLog::completion_record(message, number, &completion)], |_| ()).await?;
-        log.completed(message, number, completion);
+        let (outcome, completion) = match encoded {
+            Ok(result) => (outcome, Completion::Result(result)),
+            Err(failure) if matches!(failure.class(), FailureClass::External | FailureClass::Cancelled) => {
+                log.try_ended(self.at.message, self.at.number);
+                return Err(failure);
+            }
+            Err(failure) => {
+                let completion = Completion::of_failure(&failure);
+                (Err(failure), completion)
+            }
+        };
+        self.at.commit(log, Some(Recorded::completion(completion)), Vec::new(), |_| ()).await?;
         outcome
+    }
+
+    /// What cannot be kept is a failure of its own, and that is kept: the call was made, and must not be made again.
+    fn encoded<T: Serialize>(&self, value: &T) -> Result<Vec<u8>, Failure> {
+        let result = rmp_serde::to_vec_named(value).map_err(Failure::bug)?;
+        let (len, max) = (result.len(), RESULT_LEN_MAX);
+        if len > max {
+            let actor = self.at.cell.core.path.clone();
+            return Err(Failure::exhausted(StoreError::TooLarge {
+                actor,
+                what: "result of a step",
+                len,
+                max,
+            }));
+        }
+        Ok(result)
     }
 
     async fn attempts<T, Fut>(&self, call: impl Fn() -> Fut) -> Result<T, Failure>
@@ -335,21 +396,45 @@ impl<A: Actor> StepPlace<'_, A> {
         self.trouble.found(Found::Parked(Parked { message: self.message, why }))
     }
 
-    /// Commits `written`, behind whatever was noted.
+    /// Of no other step of this store; without a journal, of no other step of this runtime.
+    pub(crate) fn name(&self) -> String {
+        let StepPlace { cell, message, number, .. } = self;
+        let core = &cell.core;
+        if self.log.is_some() {
+            return format!("{}-{message}-{number}", core.path);
+        }
+        // Its numbers begin anew with each runtime and each cell, and what is no message has none.
+        let life = if *message == MessageId::default() { self.incarnation.0 } else { 0 };
+        let born = [core.world.clock.started_ms(), core.id, life];
+        let born = dice::hash(born.into_iter().flat_map(u64::to_be_bytes));
+        format!("{}-{born:016x}-{message}-{number}", core.path)
+    }
+
+    /// Commits what was noted, then `written` of this step, then `records`; and calls `then` in the writer's turn.
+    ///
+    /// Dropped early, it may be committed all the same, and then the log knows of it.
     pub(crate) async fn commit(
         &self,
-        log: &StepLog,
-        written: Vec<Record>,
+        log: &Arc<StepLog>,
+        written: Option<Recorded>,
+        records: Vec<Record>,
         then: impl FnOnce(&Committed) + Send + 'static,
     ) -> Result<(), Failure> {
         let core = &self.cell.core;
         if !core.is_current(self.incarnation) {
             return Err(Failure::cancelled("the incarnation was replaced"));
         }
-        let mut records = log.take_pending();
-        records.extend(written);
-        let batch = Batch::of(core.path.clone(), self.epoch, records);
-        match commit_then(self.cell, batch, then).await {
+        let mut entries = log.pending();
+        entries.extend(written.map(|written| ((self.message, self.number), written)));
+        let mut all = StepLog::records(&entries);
+        // What a handler notes goes in front of what it sends: deliveries are told apart by their place among themselves.
+        all.extend(records);
+        let log = log.clone();
+        let then = move |committed: &Committed| {
+            log.written(entries);
+            then(committed);
+        };
+        match commit_then(self.cell, Batch::of(core.path.clone(), self.epoch, all), then).await {
             Ok(()) => Ok(()),
             // Too large to be kept: the handler's doing, not the store's.
             Err(CommitError::Store(error @ StoreError::TooLarge { .. })) => Err(Failure::exhausted(error)),
@@ -380,24 +465,28 @@ pub enum Known<T> {
     Nothing,
 }
 
-/// Writes down that a step was dropped in the middle of its call.
-struct DropNote<'a, 'x, A: Actor> {
+/// Writes down that a step was dropped before it was through.
+pub(crate) struct DropNote<'a, 'x, A: Actor> {
     step: &'a Step<'x, A>,
-    log: &'a StepLog,
     is_through: bool,
 }
 
 impl<A: Actor> DropNote<'_, '_, A> {
-    fn let_go(mut self) {
+    pub(crate) fn let_go(mut self) {
         self.is_through = true;
     }
 }
 
 impl<A: Actor> Drop for DropNote<'_, '_, A> {
     fn drop(&mut self) {
-        // With the handler itself, or by it? Only what goes along with a later commit of this handler counts.
-        if !self.is_through {
-            self.log.note(self.step.at.message, self.step.at.number, Completion::Dropped);
+        let Step { at, intent, .. } = self.step;
+        // With the handler itself, or by it? Only what goes along with a later commit of this handler counts. The intent
+        // goes with it, for nobody knows whether that is on its way.
+        if !self.is_through
+            && let Some(log) = &at.log
+        {
+            let dropped = Recorded { intent: Some(intent.clone()), completion: Some(Completion::Dropped) };
+            log.note(at.message, at.number, dropped);
         }
     }
 }

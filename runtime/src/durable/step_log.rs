@@ -4,7 +4,7 @@
 //! `2 * number` for what it intends, `2 * number + 1` for what came of it. What is no call, such as a look at the clock,
 //! has only the second.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
@@ -51,9 +51,13 @@ pub(crate) enum Completion {
     Changed(String),
 }
 
+/// Longest text of a failure that is kept, in characters.
+const TEXT_LEN_MAX: usize = 16 << 10;
+
 impl Completion {
     pub(crate) fn of_failure(failure: &Failure) -> Self {
-        Completion::Failed { class: failure.class(), text: failure.to_string() }
+        let text = failure.to_string().chars().take(TEXT_LEN_MAX).collect();
+        Completion::Failed { class: failure.class(), text }
     }
 
     fn to_bytes(&self) -> Vec<u8> {
@@ -93,15 +97,21 @@ pub(crate) struct Recorded {
     pub(crate) completion: Option<Completion>,
 }
 
-/// The journals of the messages of one actor, as they are on disk.
+/// Which step: its message, and its number within it.
+pub(crate) type StepId = (MessageId, u32);
+
+/// The journals of the messages of one actor.
 #[derive(Debug, Default)]
 pub(crate) struct StepLog(Mutex<Content>);
 
 #[derive(Debug, Default)]
 struct Content {
-    on_disk: BTreeMap<(MessageId, u32), Recorded>,
-    /// What goes along with the next commit: nothing outside knows of it yet.
-    pending: Vec<JournalEntry>,
+    /// Changed in the writer's turn alone, so that it says what is on disk, whoever still waits for it.
+    on_disk: BTreeMap<StepId, Recorded>,
+    /// What the handler in hand noted, in front of what is on disk; it goes along with its next commit, or is dropped.
+    pending: BTreeMap<StepId, Recorded>,
+    /// Steps of which a try ended without a result in this life: begun, and not in flight.
+    tried: BTreeSet<StepId>,
 }
 
 impl StepLog {
@@ -122,73 +132,120 @@ impl StepLog {
                 damaged.push(message);
             }
         }
-        (StepLog(Mutex::new(Content { on_disk, pending: Vec::new() })), damaged)
+        (StepLog(Mutex::new(Content { on_disk, ..Content::default() })), damaged)
     }
 
     /// What is known of step `number` of `message`.
     pub(crate) fn recorded(&self, message: MessageId, number: u32) -> Option<Recorded> {
-        lock(&self.0).on_disk.get(&(message, number)).cloned()
+        lock(&self.0).recorded((message, number))
     }
 
     /// The first step of `message` from `number` on.
     pub(crate) fn next_from(&self, message: MessageId, number: u32) -> Option<(u32, Recorded)> {
         let content = lock(&self.0);
-        let mut steps = content.on_disk.range((message, number)..=(message, u32::MAX));
-        steps.next().map(|((_, number), recorded)| (*number, recorded.clone()))
+        let steps = (message, number)..=(message, u32::MAX);
+        let on_disk = content.on_disk.range(steps.clone()).next();
+        let noted = content.pending.range(steps).next();
+        let first = on_disk.into_iter().chain(noted).map(|(id, _)| *id).min()?;
+        Some((first.1, content.recorded(first)?))
     }
 
-    /// Notes what came of a step, to go along with the next commit.
-    pub(crate) fn note(&self, message: MessageId, number: u32, completion: Completion) {
+    /// Whether anything is known of `message`: then its handler has begun to act.
+    pub(crate) fn knows(&self, message: MessageId) -> bool {
+        self.next_from(message, 0).is_some()
+    }
+
+    /// Notes `recorded` of a step, to go along with the next commit.
+    pub(crate) fn note(&self, message: MessageId, number: u32, recorded: Recorded) {
+        lock(&self.0).pending.insert((message, number), recorded);
+    }
+
+    /// What was noted and is not on disk yet.
+    pub(crate) fn pending(&self) -> Vec<(StepId, Recorded)> {
+        lock(&self.0).pending.iter().map(|(id, recorded)| (*id, recorded.clone())).collect()
+    }
+
+    /// The records of `entries`.
+    pub(crate) fn records(entries: &[(StepId, Recorded)]) -> Vec<Record> {
+        let mut records = Vec::with_capacity(entries.len());
+        for ((message, number), Recorded { intent, completion }) in entries {
+            records.extend(intent.iter().map(|intent| Self::intent_record(*message, *number, intent)));
+            let completed = |completion| Self::completion_record(*message, *number, completion);
+            records.extend(completion.iter().map(completed));
+        }
+        records
+    }
+
+    /// These entries are on disk. Called in the writer's turn.
+    pub(crate) fn written(&self, entries: Vec<(StepId, Recorded)>) {
         let mut content = lock(&self.0);
-        content.pending.push(JournalEntry { message, place: 2 * number + 1, content: completion.to_bytes() });
-        content.on_disk.entry((message, number)).or_default().completion = Some(completion);
+        for (id, recorded) in entries {
+            if content.pending.get(&id) == Some(&recorded) {
+                content.pending.remove(&id);
+            }
+            let Recorded { intent, completion } = recorded;
+            let on_disk = content.on_disk.entry(id).or_default();
+            on_disk.intent = intent.or(on_disk.intent.take());
+            on_disk.completion = completion.or(on_disk.completion.take());
+        }
     }
 
-    /// The records with which a commit begins: what was noted since the last.
-    pub(crate) fn take_pending(&self) -> Vec<Record> {
-        std::mem::take(&mut lock(&self.0).pending).into_iter().map(Record::Journal).collect()
+    /// A try of a step begins: from here on it is in flight. Says whether another one ended in this life.
+    pub(crate) fn try_begins(&self, message: MessageId, number: u32) -> bool {
+        lock(&self.0).tried.remove(&(message, number))
     }
 
-    pub(crate) fn intent_record(message: MessageId, number: u32, intent: &Intent) -> Record {
+    /// A try of a step ended without a result.
+    pub(crate) fn try_ended(&self, message: MessageId, number: u32) {
+        lock(&self.0).tried.insert((message, number));
+    }
+
+    fn intent_record(message: MessageId, number: u32, intent: &Intent) -> Record {
         let content = rmp_serde::to_vec_named(intent).expect("names and numbers have an encoded form");
         Record::Journal(JournalEntry { message, place: 2 * number, content })
     }
 
-    pub(crate) fn completion_record(message: MessageId, number: u32, completion: &Completion) -> Record {
+    fn completion_record(message: MessageId, number: u32, completion: &Completion) -> Record {
         let content = completion.to_bytes();
         Record::Journal(JournalEntry { message, place: 2 * number + 1, content })
-    }
-
-    /// An intent is on disk.
-    pub(crate) fn intended(&self, message: MessageId, number: u32, intent: Intent) {
-        let recorded = Recorded { intent: Some(intent), completion: None };
-        lock(&self.0).on_disk.insert((message, number), recorded);
-    }
-
-    /// What came of a step is on disk.
-    pub(crate) fn completed(&self, message: MessageId, number: u32, completion: Completion) {
-        lock(&self.0).on_disk.entry((message, number)).or_default().completion = Some(completion);
     }
 
     /// The message is done, or its journal deleted.
     pub(crate) fn forget(&self, message: MessageId) {
         let mut content = lock(&self.0);
-        content.pending.retain(|entry| entry.message != message);
+        content.pending.retain(|(of, _), _| *of != message);
         content.on_disk.retain(|(of, _), _| *of != message);
+        content.tried.retain(|(of, _)| *of != message);
     }
 
     /// The handler did not come to its end: what it noted and what never went along with a commit did not happen.
     pub(crate) fn drop_pending(&self) {
-        let mut content = lock(&self.0);
-        for entry in std::mem::take(&mut content.pending) {
-            let at = (entry.message, entry.place / 2);
-            if let Some(recorded) = content.on_disk.get_mut(&at) {
-                recorded.completion = None;
-                if recorded.intent.is_none() {
-                    content.on_disk.remove(&at);
-                }
-            }
+        lock(&self.0).pending.clear();
+    }
+}
+
+impl Content {
+    fn recorded(&self, id: StepId) -> Option<Recorded> {
+        let (on_disk, noted) = (self.on_disk.get(&id), self.pending.get(&id));
+        if on_disk.is_none() && noted.is_none() {
+            return None;
         }
+        let intent = |recorded: &Recorded| recorded.intent.clone();
+        let completion = |recorded: &Recorded| recorded.completion.clone();
+        Some(Recorded {
+            intent: noted.and_then(intent).or_else(|| on_disk.and_then(intent)),
+            completion: noted.and_then(completion).or_else(|| on_disk.and_then(completion)),
+        })
+    }
+}
+
+impl Recorded {
+    pub(crate) fn intent(intent: Intent) -> Self {
+        Recorded { intent: Some(intent), completion: None }
+    }
+
+    pub(crate) fn completion(completion: Completion) -> Self {
+        Recorded { intent: None, completion: Some(completion) }
     }
 }
 
@@ -243,12 +300,41 @@ mod tests {
     #[test]
     fn what_was_only_noted_is_dropped_with_its_handler() {
         let log = StepLog::default();
-        log.note(MessageId(1), 0, Completion::Time(5));
+        log.note(MessageId(1), 0, Recorded::completion(Completion::Time(5)));
         assert_eq!(log.recorded(MessageId(1), 0).unwrap().completion, Some(Completion::Time(5)));
 
         log.drop_pending();
 
         assert_eq!(log.recorded(MessageId(1), 0), None);
-        assert!(log.take_pending().is_empty());
+        assert!(log.pending().is_empty());
+    }
+
+    #[test]
+    fn what_was_noted_hides_what_is_on_disk_until_it_is_dropped() {
+        let (log, id) = (StepLog::default(), (MessageId(1), 0));
+        let intent = Intent { name: "pay".into(), effect: Effect::Once, input: 5, may_repeat: false };
+        log.note(id.0, id.1, Recorded::completion(Completion::Dropped));
+        log.written(vec![(id, Recorded::intent(intent.clone()))]);
+        log.written(vec![(id, Recorded::completion(Completion::Result(vec![1])))]);
+
+        let noted = Recorded { intent: Some(intent), completion: Some(Completion::Dropped) };
+        assert_eq!(log.recorded(id.0, id.1), Some(noted));
+        log.drop_pending();
+
+        assert_eq!(log.recorded(id.0, id.1).unwrap().completion, Some(Completion::Result(vec![1])));
+    }
+
+    #[test]
+    fn what_was_noted_goes_along_until_it_is_on_disk() {
+        let log = StepLog::default();
+        log.note(MessageId(1), 0, Recorded::completion(Completion::Time(5)));
+
+        let went = log.pending();
+        assert_eq!(log.pending(), went, "a commit that fails takes nothing with it");
+        log.written(went);
+
+        assert!(log.pending().is_empty());
+        log.drop_pending();
+        assert_eq!(log.recorded(MessageId(1), 0).unwrap().completion, Some(Completion::Time(5)));
     }
 }

@@ -9,12 +9,12 @@ use tokio::sync::oneshot;
 
 use super::durability::{Durability, Journal};
 use super::parking::{Parked, ParkedFor, Resolution};
-use super::step_log::{Completion, Intent, StepLog};
+use super::step_log::{Completion, Intent, Recorded, StepId, StepLog};
 use super::timers::TimerChange;
 use crate::actor::Actor;
 use crate::actor::held::{HeldBack, Release, Work};
 use crate::cell::Cell;
-use crate::message::{Head, MessageId};
+use crate::message::{Head, MessageId, NoReply};
 use crate::store::{Batch, CommitError, CommitSeq, Committed, Record, StoreError, StoredAnswer};
 use crate::sync::drop_quietly;
 
@@ -54,7 +54,7 @@ impl<A: Actor> Durability<A> {
                 timers.apply(changes);
                 match &answer {
                     Some(answer) => cell.answer_repeats(message, answer),
-                    None => cell.give_up_repeats(message),
+                    None => cell.give_up_repeats(message, &NoReply::Dropped),
                 }
                 release_all(&mut held, committed)
             }
@@ -84,23 +84,31 @@ impl<A: Actor> Durability<A> {
     }
 
     /// Commits that the message in hand is done, though its handler did nothing; or that it is laid aside for `cause`.
+    /// Whoever asked for it again is told `why`.
     pub(crate) async fn close(
         &self,
         cell: &Arc<Cell<A>>,
         journal: &Journal,
-        message: MessageId,
+        head: &Head,
         cause: Option<String>,
+        why: NoReply,
     ) -> Result<(), CommitError> {
+        let message = head.id;
+        // What is laid aside may be taken up again, on its journal.
+        let forgotten = cause.is_none().then(|| head.origin());
         let record = match cause {
             Some(cause) => Record::LayAside { message, cause },
             None => Record::Done { message, answer: None },
         };
         let incarnation = journal.incarnation.0;
         let release = {
-            let cell = cell.clone();
+            let (cell, log) = (cell.clone(), journal.log.clone());
             move |_: &Committed| {
                 cell.mailbox.settled(incarnation);
-                cell.give_up_repeats(message);
+                if let Some(origin) = forgotten {
+                    log.forget(origin);
+                }
+                cell.give_up_repeats(message, &why);
             }
         };
         cell.mailbox.mark_settling(incarnation, true);
@@ -124,24 +132,24 @@ impl<A: Actor> Durability<A> {
         let number = match &parked.why {
             ParkedFor::InDoubt { number, .. } | ParkedFor::Diverged { number, .. } => *number,
         };
-        let write = async |record| {
-            let batch = Batch::of(cell.core.path.clone(), journal.epoch, vec![record]);
-            commit_then(cell, batch, |_| ()).await
+        let write = async |records: Vec<Record>, entries: Vec<(StepId, Recorded)>| {
+            let batch = Batch::of(cell.core.path.clone(), journal.epoch, records);
+            let log = log.clone();
+            commit_then(cell, batch, move |_| log.written(entries)).await
         };
         let intent = log.recorded(message, number).and_then(|recorded| recorded.intent);
         match (decision, intent) {
             (Resolution::Done(result), Some(_)) => {
-                let completion = Completion::Result(result);
-                write(StepLog::completion_record(message, number, &completion)).await?;
-                log.completed(message, number, completion);
+                let entries = vec![((message, number), Recorded::completion(Completion::Result(result)))];
+                write(StepLog::records(&entries), entries).await?;
             }
             (Resolution::NotDone, Some(intent)) => {
                 let intent = Intent { may_repeat: true, ..intent };
-                write(StepLog::intent_record(message, number, &intent)).await?;
-                log.intended(message, number, intent);
+                let entries = vec![((message, number), Recorded::intent(intent))];
+                write(StepLog::records(&entries), entries).await?;
             }
             (Resolution::StartOver, _) => {
-                write(Record::ForgetJournal { message }).await?;
+                write(vec![Record::ForgetJournal { message }], Vec::new()).await?;
                 log.forget(message);
             }
             (Resolution::TryAgain | Resolution::LayAside | Resolution::Done(_) | Resolution::NotDone, _) => {}

@@ -7,7 +7,7 @@ use crate::mailbox::queue::{Gate, Mailbox, Queued, add};
 use crate::message::MessageId;
 use crate::message::envelope::Parcel;
 use crate::store::Tries;
-use crate::sync::raced;
+use crate::sync::{drop_quietly, raced};
 
 impl<E: Parcel> Mailbox<E> {
     /// Fills a place that was held with a message that has its number. `Err`: nobody reads here for now.
@@ -81,8 +81,22 @@ impl<E: Parcel> Repeats<E> {
         if repeat.parcel.reply().is_none() {
             return Some(repeat);
         }
-        crate::sync::lock(&self.0).entry(first).or_default().push(repeat);
+        let is_open = |repeat: &Queued<E>| repeat.parcel.reply().is_some_and(|reply| reply.is_open());
+        let gone: Vec<_> = {
+            let mut repeats = crate::sync::lock(&self.0);
+            let waiting = repeats.entry(first).or_default();
+            // Who gave up goes, or whoever asks again and again would fill the memory.
+            let gone = waiting.extract_if(.., |repeat| !is_open(repeat)).collect();
+            waiting.push(repeat);
+            gone
+        };
+        drop_quietly(gone);
         None
+    }
+
+    /// All that wait for anything.
+    pub(crate) fn take_all(&self) -> Vec<Queued<E>> {
+        std::mem::take(&mut *crate::sync::lock(&self.0)).into_values().flatten().collect()
     }
 
     /// Those that wait for `first`, which is done.

@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::actor::{Context, DurableMessage, Handler};
 use crate::address::ActorPath;
+use crate::clock::Clock;
 use crate::durable::{Found, Parked};
 use crate::message::reply::{ErasedReply, ReplyPort};
-use crate::message::{Failure, Message, message_name};
+use crate::message::{Failure, FailureClass, Message, message_name};
 use crate::store::{CommitError, StoredMessage};
 use crate::sync::{drop_quietly, panic_text};
 
@@ -218,6 +219,11 @@ impl<M: Message> Envelope<M> {
         Envelope { message, reply: self.reply.twin() }
     }
 
+    /// When the asker gives up, in milliseconds since 1970; `None`: nobody asks.
+    pub(crate) fn expires_ms(&self, clock: &Clock) -> Option<u64> {
+        self.reply.expires_ms(clock)
+    }
+
     /// The message itself.
     #[doc(hidden)]
     pub fn message(&self) -> &M {
@@ -247,12 +253,21 @@ impl<M: Message> Envelope<M> {
         stored_form: Option<StoredForm<M::Reply>>,
     ) -> Verdict {
         let Envelope { message, reply } = self;
-        if !reply.is_nobody() && !reply.is_open() {
+        if !reply.is_nobody() && !reply.is_open() && !cx.is_wanted_anyway() {
             drop_quietly(message);
             return Err(Box::new(NotDone::Expired));
         }
         let outcome = caught(pin!(actor.handle(message, cx))).await;
-        if let Some(found) = cx.trouble(matches!(outcome, Ok(Ok(_)))) {
+        // Whether this is the end of the message, as far as its handler is concerned.
+        let is_end = match &outcome {
+            Ok(Ok(_)) => true,
+            Ok(Err(failure)) => {
+                failure.is_answered_elsewhere()
+                    || matches!(failure.class(), FailureClass::Invalid | FailureClass::Exhausted)
+            }
+            Err(_) => false,
+        };
+        if let Some(found) = cx.trouble(is_end) {
             drop_quietly(outcome);
             return Err(Box::new(match found {
                 Found::Parked(parked) => NotDone::Parked(parked),

@@ -15,6 +15,7 @@ use crate::address::tell::Ring;
 use crate::address::{ActorPath, ring};
 use crate::cell::CellCore;
 use crate::clock::Clock;
+use crate::mailbox::DeadLetterReason;
 use crate::message::Failure;
 use crate::store::StoreError;
 use crate::sync::raced::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -49,6 +50,16 @@ pub enum NoReply {
     /// is opened again: repeat only what may happen twice.
     #[error("the state could not be stored")]
     StoreUnavailable(#[source] StoreError),
+}
+
+impl NoReply {
+    /// What those hear who asked for a message that is laid aside unhandled.
+    pub(crate) fn of_dead_letter(reason: &DeadLetterReason) -> Self {
+        match reason {
+            DeadLetterReason::Crashed(cause) => NoReply::ActorFailed(cause.clone()),
+            reason => NoReply::Failed(Failure::cancelled(reason.to_string())),
+        }
+    }
 }
 
 pub(crate) type Answer<R> = Result<R, Box<NoReply>>;

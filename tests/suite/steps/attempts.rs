@@ -1,0 +1,188 @@
+//! What a try is, and when another one is made.
+
+use std::collections::BTreeMap;
+
+use greenroom::{AskError, Effect, Failure, FailureClass, MemoryStore};
+use serde::{Deserialize, Serialize, Serializer};
+
+use super::{Times, call_that_panics, job, repeated, start, worker};
+use crate::support::{Board, end, keep, secs};
+
+#[tokio::test(start_paused = true)]
+async fn a_busy_world_is_tried_again_with_the_same_key() {
+    let (board, busy) = (Board::default(), Times::new(2));
+    let runtime = start(&MemoryStore::new()).await;
+    let kept = keep(&runtime, busy_worker(&board, &busy, Effect::Idempotent)).await;
+    let begun = runtime.clock().now();
+
+    kept.actor.ask(job("a")).await.unwrap();
+
+    let lines = board.lines();
+    assert_eq!(lines, vec![lines[0].clone(); 3]);
+    assert!(runtime.clock().now() - begun >= std::time::Duration::from_millis(240), "it waited in between");
+    end(runtime).await;
+}
+
+fn busy_worker(board: &Board, busy: &Times, effect: Effect) -> greenroom::ActorSpec<super::Worker> {
+    let (board, busy) = (board.clone(), busy.clone());
+    worker(move |_, cx| {
+        let (board, busy) = (board.clone(), busy.clone());
+        Box::pin(async move {
+            let step = cx.step("pay", effect, "");
+            let paid = step.run(|| async {
+                board.write(step.key());
+                if busy.take() { Err(Failure::external("busy")) } else { Ok("paid".to_owned()) }
+            });
+            paid.await
+        })
+    })
+}
+
+/// Goal: an outage that outlasts the tries of a step is the message's, which keeps its place and makes the call again.
+/// Method: four outages for three tries; no life ends, and the call was not in flight, so nobody need be asked or told.
+#[tokio::test(start_paused = true)]
+async fn an_outage_that_outlasts_the_step_is_retried_with_its_message_whatever_the_effect() {
+    for effect in [Effect::Pure, Effect::Idempotent, Effect::Once] {
+        let (board, busy) = (Board::default(), Times::new(4));
+        let runtime = start(&MemoryStore::new()).await;
+        let kept = keep(&runtime, busy_worker(&board, &busy, effect)).await;
+        let mut events = runtime.events();
+
+        assert_eq!(kept.actor.ask(job("a")).await.unwrap(), "paid");
+
+        let lines = board.lines();
+        assert_eq!(lines, vec![lines[0].clone(); 5]);
+        assert_eq!(repeated(&mut events), Vec::<String>::new());
+        assert_eq!((kept.exits.lines().len(), kept.actor.parked()), (0, None));
+        end(runtime).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_try_that_takes_too_long_is_an_outage() {
+    let board = Board::default();
+    let runtime = start(&MemoryStore::new()).await;
+    let spec = worker({
+        let board = board.clone();
+        move |_, cx| {
+            let board = board.clone();
+            Box::pin(async move {
+                let step = cx.step("pay", Effect::Idempotent, "").timeout(secs(1)).tries(2);
+                let late = step.run(|| async {
+                    board.write("call");
+                    std::future::pending::<Result<(), Failure>>().await
+                });
+                let failure = late.await.unwrap_err();
+                Ok(format!("{:?}", failure.class()))
+            })
+        }
+    });
+    let kept = keep(&runtime, spec).await;
+
+    assert_eq!(kept.actor.ask(job("a")).await.unwrap(), "External");
+
+    assert_eq!(board.lines().len(), 2);
+    end(runtime).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_in_flight_at_a_crash_is_repeated_with_the_same_key_and_listed() {
+    for effect in [Effect::Pure, Effect::Idempotent] {
+        let (board, panics) = (Board::default(), Times::new(1));
+        let runtime = start(&MemoryStore::new()).await;
+        let spec = worker({
+            let board = board.clone();
+            move |_, cx| {
+                let (board, panics) = (board.clone(), panics.clone());
+                Box::pin(async move { call_that_panics(cx, &board, effect, &panics).await })
+            }
+        });
+        let kept = keep(&runtime, spec).await;
+        let mut events = runtime.events();
+
+        assert_eq!(kept.actor.ask(job("a")).await.unwrap(), "paid");
+
+        let lines = board.lines();
+        assert_eq!(lines, vec![lines[0].clone(); 2]);
+        assert_eq!(repeated(&mut events), ["pay"]);
+        end(runtime).await;
+    }
+}
+
+/// A value that has no encoded form.
+#[derive(Deserialize)]
+struct Formless;
+
+impl Serialize for Formless {
+    fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(serde::ser::Error::custom("no form"))
+    }
+}
+
+/// Goal: a call whose result cannot be kept was made all the same, and must not be made again.
+/// Method: the handler writes down what it got and falls over once.
+#[tokio::test(start_paused = true)]
+async fn a_result_that_cannot_be_kept_is_a_failure_that_is_kept() {
+    let mut told = BTreeMap::new();
+    for what in ["long", "formless"] {
+        let (board, panics) = (Board::default(), Times::new(1));
+        let runtime = start(&MemoryStore::new()).await;
+        let spec = worker({
+            let board = board.clone();
+            move |what, cx| {
+                let (board, panics) = (board.clone(), panics.clone());
+                Box::pin(async move {
+                    let step = cx.step("pay", Effect::Once, "");
+                    let failure = if what == "long" {
+                        let long = step.run(|| async {
+                            board.write("call");
+                            Ok("x".repeat(1 << 20))
+                        });
+                        long.await.unwrap_err()
+                    } else {
+                        let formless = step.run(|| async {
+                            board.write("call");
+                            Ok(Formless)
+                        });
+                        formless.await.err().expect("it has no form")
+                    };
+                    assert!(!panics.take(), "after the call");
+                    Ok(format!("{:?}", failure.class()))
+                })
+            }
+        });
+        let kept = keep(&runtime, spec).await;
+
+        told.insert(what, kept.actor.ask(job(what)).await.unwrap());
+
+        assert_eq!((board.lines().len(), kept.actor.parked()), (1, None), "{what}");
+        end(runtime).await;
+    }
+    assert_eq!(told, BTreeMap::from([("long", "Exhausted".into()), ("formless", "Bug".into())]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_step_over_the_bound_is_refused() {
+    let board = Board::default();
+    let runtime = start(&MemoryStore::new()).await;
+    let spec = worker({
+        let board = board.clone();
+        move |_, cx| {
+            let board = board.clone();
+            Box::pin(async move {
+                for _ in 0..greenroom::STEPS_MAX {
+                    cx.new_id();
+                }
+                super::call(cx, &board, "pay", Effect::Pure).await
+            })
+        }
+    });
+    let kept = keep(&runtime, spec).await;
+
+    let refused = kept.actor.ask(job("a")).await;
+
+    let Err(AskError::Failed { failure, .. }) = refused else { panic!("{refused:?}") };
+    assert_eq!(failure.class(), FailureClass::Exhausted);
+    assert_eq!(board.lines().len(), 0);
+    end(runtime).await;
+}
