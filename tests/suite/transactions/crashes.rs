@@ -93,7 +93,7 @@ async fn the_reply_of_a_life_that_was_ended_in_its_commit_leaves_with_the_commit
     process.runtime.shutdown(secs(5)).await;
 
     assert_eq!(answer.unwrap(), [1]);
-    assert_eq!(disk.inbox("keeper/clerk"), []);
+    assert_eq!(disk.inbox("keeper/clerk"), [0_u32; 0]);
     assert_eq!(process.office.board.lines(), ["keeper/clerk 1"]);
     assert_eq!(letters(&process.runtime), []);
 }

@@ -52,7 +52,7 @@ async fn own_mail_that_the_store_does_not_keep_is_a_dead_letter() {
     process.runtime.clock().sleep(secs(2)).await;
 
     assert_eq!(letters(&process.runtime), [("entry", "unstored")]);
-    assert_eq!(disk.inbox("clerk"), []);
+    assert_eq!(disk.inbox("clerk"), [0_u32; 0]);
     process.dies().await;
 }
 
@@ -87,5 +87,5 @@ async fn own_mail_of_a_life_that_was_replaced_is_refused() {
     assert!(matches!(exit, Some(ExitReason::Unresponsive)), "{exit:?}");
     assert_eq!(letters(&runtime), [("entry", "fenced")]);
     assert_eq!(heard, [0, 1, 2]);
-    assert_eq!(disk.inbox("keeper/clerk"), []);
+    assert_eq!(disk.inbox("keeper/clerk"), [0_u32; 0]);
 }
