@@ -18,7 +18,7 @@ use crate::config::{KEPT_MAX, RuntimeConfig};
 use crate::mailbox::DeadLetters;
 use crate::root::Root;
 use crate::runtime::{Runtime, SpawnError};
-use crate::store::{Store, store_writer};
+use crate::store::{Stall, Store, store_writer};
 use crate::sync::lock;
 use crate::telemetry::Telemetry;
 use crate::world::World;
@@ -77,7 +77,9 @@ impl Builder {
     ///
     /// Outside of a tokio runtime, or inside one whose time driver is off.
     pub async fn start(self) -> Result<Runtime, SpawnError> {
-        let (store, writer) = match self.store.map(store_writer).transpose()? {
+        let after = self.config.store_stalls_after;
+        let stall = Stall { after, aborts: self.config.abort_when_store_stalls };
+        let (store, writer) = match self.store.map(|store| store_writer(store, stall)).transpose()? {
             Some((handle, writer)) => (Some(handle), Some(writer)),
             None => (None, None),
         };

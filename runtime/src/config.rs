@@ -23,6 +23,14 @@ pub struct RuntimeConfig {
     /// How many events a reader may fall behind before it misses some: from 1 to [`KEPT_MAX`], to which other numbers are
     /// brought. Room for them is taken at the start. Default: 1,024.
     pub events_kept: usize,
+    /// How long one group of commits may take before the store counts as stalled: then it is fenced, whoever waits for it
+    /// hears [`StoreError::Stalled`](crate::StoreError::Stalled), durable actors refuse, and what it does later is not
+    /// released. The thread that hangs in it is left alone; tokio waits for it when its runtime is dropped, unless that is
+    /// shut down with a time-out. Default: 10 s.
+    pub store_stalls_after: Duration,
+    /// Whether the process is aborted when the store stalls: for a service that is started again, and then finds out what was
+    /// kept. Default: no.
+    pub abort_when_store_stalls: bool,
     /// How long a durable actor keeps the answer to a message with a request id, so that the same request, sent again, is
     /// answered from the record and not handled twice. Default: 24 h.
     pub answers_kept: Duration,
@@ -40,6 +48,8 @@ impl Default for RuntimeConfig {
             external_backoff: Backoff::default(),
             dead_letters_kept: 1_024,
             events_kept: 1_024,
+            store_stalls_after: Duration::from_secs(10),
+            abort_when_store_stalls: false,
             answers_kept: Duration::from_secs(24 * 3_600),
         }
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use greenroom::{SledStore, Store, StoreError};
 
-use crate::contents::{Found, Lens, commit, judge, told};
+use crate::contents::{Found, Lens, ask_again, commit, judge, told};
 use crate::damage;
 use crate::process::{begin, say};
 
@@ -67,7 +67,7 @@ fn commit_all(store: Result<SledStore, StoreError>, commits: RangeInclusive<u64>
     }
 }
 
-/// What an opening finds; a whole store must also take the next commit and keep it.
+/// What an opening finds; a whole store must also take the next commit and keep it, and know the requests of before.
 fn judge_and_go_on(path: &Path, commits: RangeInclusive<u64>, lens: Lens) -> String {
     let open = || SledStore::open(path).map_err(|error| format!("unopened {}", told(&error)));
     let go_on = || -> Result<Found, String> {
@@ -76,8 +76,9 @@ fn judge_and_go_on(path: &Path, commits: RangeInclusive<u64>, lens: Lens) -> Str
         let Found::Whole(n) = found else { return Ok(found) };
         commit(&store, n + 1, lens)?;
         drop(store);
-        match judge(&open()?, n + 1..=n + 1, lens) {
-            Found::Whole(_) => Ok(Found::Whole(n)),
+        let store = open()?;
+        match judge(&store, n + 1..=n + 1, lens) {
+            Found::Whole(_) => ask_again(&store, n + 1).map(|()| Found::Whole(n)),
             other => Err(format!("after going on: {other:?}")),
         }
     };

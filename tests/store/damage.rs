@@ -31,7 +31,7 @@ pub(crate) fn a_cut_at_any_byte_of_the_last_commit_is_noticed() {
     let after = Files::read(&place.store());
     drop(store);
 
-    let step = if every() { 1 } else { 17 };
+    let step = if every() { 1 } else { 37 };
     let mut cases = Vec::new();
     for (name, content) in
         after.files.iter().filter(|(name, content)| before.files.get(*name) != Some(content))

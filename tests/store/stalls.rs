@@ -13,7 +13,7 @@ const STALL: Duration = Duration::from_secs(10);
 /// Goal: 200 runs of 10,000 commits without a stall over 10 s; the everyday run is shorter.
 pub(crate) fn ten_thousand_commits_do_not_stall() {
     let runs = asked("STORE_RUNS", 1);
-    let commits = if runs > 1 { 10_000 } else { 3_000 };
+    let commits = if runs > 1 { 10_000 } else { 2_000 };
     shared((1..=runs).collect(), |run| {
         let place = Place::new();
         let job = job("commit", &[&place.store().display(), &1, &commits, &"mixed"]);

@@ -6,7 +6,7 @@ use crate::strace::{self, Call, trace};
 
 const COMMITS: u64 = 50;
 
-/// Goal: the promise of `sled_store` that each group is on the disk, not only handed to the kernel.
+/// Goal: the promise of `SledStore` that each group is on the disk, not only handed to the kernel.
 pub(crate) fn each_acknowledgement_follows_a_sync_of_the_log() {
     if strace::is_here() {
         assert_eq!(unsynced("commit"), [] as [u64; 0]);

@@ -227,3 +227,15 @@ pub struct Scan {
     /// message may be missing.
     pub damage: Vec<Damage>,
 }
+
+impl Scan {
+    /// Length of the contents in it, in bytes.
+    pub(crate) fn len_bytes(&self) -> usize {
+        let state = self.snapshot.as_ref().map_or(0, |snapshot| snapshot.state.len());
+        let birth = self.birth.as_ref().map_or(0, Vec::len);
+        let inbox: usize = self.inbox.iter().map(|message| message.body.len()).sum();
+        let journal: usize = self.journal.iter().map(|entry| entry.content.len()).sum();
+        let timers: usize = self.timers.iter().map(|timer| timer.message.body.len()).sum();
+        state + birth + inbox + journal + timers
+    }
+}

@@ -34,7 +34,7 @@ pub enum DamagePlace {
         /// Position of the chunk, from 0.
         index: u32,
     },
-    /// A message that waited.
+    /// A message that waited; one that is missing may have been laid aside.
     Message {
         /// Its number.
         id: MessageId,

@@ -5,6 +5,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{CommitSeq, Damage};
 use crate::address::ActorPath;
@@ -69,7 +70,9 @@ pub enum StoreError {
         damage: Damage,
     },
     /// A batch from outside of the tree holds a record that only an actor may write. Nothing was written.
-    #[error("a batch without a writer may only deliver, return and forget messages")]
+    #[error(
+        "a batch without a writer may only deliver, return and forget messages, and write down or erase an actor"
+    )]
     NoWriter,
     /// A batch is larger than the store takes. Nothing was written; make the state smaller.
     #[error("the {what} of {actor} is {len} bytes long, at most {max} are allowed")]
@@ -114,6 +117,13 @@ pub enum StoreError {
     Failed {
         /// The first failure.
         reason: String,
+    },
+    /// A commit did not come back. Final for this opening: whether it was kept shows when the store is opened again, by
+    /// another process if this one's thread hangs in it for good.
+    #[error("the store has not answered for {after:?}")]
+    Stalled {
+        /// How long it was waited for.
+        after: Duration,
     },
     /// The store was closed. Open it again.
     #[error("the store is closed")]

@@ -452,7 +452,7 @@ mod tests {
             assert_eq!(RecordKey::decode(rest), Some(key));
         }
         assert_eq!(RecordKey::decode(&[0x01, 2]), None);
-        assert_eq!(RecordKey::decode(&[0x09]), None);
+        assert_eq!(RecordKey::decode(&[0x0a]), None);
         assert_eq!(RecordKey::decode(&[REQUEST, 5, b'a']), None);
     }
 }

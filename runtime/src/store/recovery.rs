@@ -3,9 +3,10 @@
 //!
 //! The slot that the head names, if it is whole and carries the head's sequence number; else the newest whole slot;
 //! else none. Both slots are always checked, and whatever is refused is reported, also where it did no harm: damage in
-//! the spare slot is better known before it is needed. A damaged message, or journal entry, is left out and reported.
+//! the spare slot is better known before it is needed. A damaged message, journal entry, timer or birth is left out and
+//! reported; and so is a lost one, where another record [tells of it](Tie).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::content::Parts;
 use super::layout::Entries;
@@ -13,6 +14,7 @@ use super::record::{
     ContentKey, Envelope, Kind, PAYLOAD_LEN_MAX, RecordKey, Refused, Slot, actor_prefix, take,
 };
 use super::stored_form::{Request, laid_aside_from_bytes, message_from_bytes, timer_from_bytes};
+use super::ties::Tie;
 use super::{
     Damage, DamagePlace, DamageReason, JournalEntry, SNAPSHOT_LEN_MAX, Snapshot, StoreError, StoredMessage,
     StoredTimer, Tries,
@@ -50,6 +52,7 @@ pub(crate) fn recover(actor: &ActorPath, entries: &Entries) -> Result<Recovered,
     let (mut head, mut slots) = (None, [SlotRecords::default(), SlotRecords::default()]);
     let mut contents: BTreeMap<ContentKey, Parts<'_>> = BTreeMap::new();
     let mut tries = BTreeMap::new();
+    let (mut ends, mut ties) = (BTreeSet::new(), Vec::new());
     let prefix_len = actor_prefix(actor).len();
     for (key, value) in entries {
         let entry = (key.as_slice(), value.as_slice());
@@ -63,8 +66,11 @@ pub(crate) fn recover(actor: &ActorPath, entries: &Entries) -> Result<Recovered,
                 let read = reader.vouched(DamagePlace::Tries { id }, open_tries(key, value))?;
                 tries.extend(read.map(|count| (id, count)));
             }
-            Some(RecordKey::AnswerEnd { .. }) => {
-                reader.vouched(DamagePlace::Request, Envelope::open(key, value, Kind::AnswerEnd))?;
+            Some(RecordKey::AnswerEnd { until_ms, request }) => {
+                let read =
+                    reader.vouched(DamagePlace::Request, Envelope::open(key, value, Kind::AnswerEnd))?;
+                ties.extend(read.map(|_| Tie::Request(request.clone())));
+                ends.insert((until_ms, request));
             }
             Some(RecordKey::Content(content, part)) => {
                 contents.entry(content).or_default().0.insert(part, entry);
@@ -89,34 +95,36 @@ pub(crate) fn recover(actor: &ActorPath, entries: &Entries) -> Result<Recovered,
         reader.compare(head, newest.as_ref().map(|(slot, snapshot)| (*slot, snapshot.seq)));
     }
     let (mut inbox, mut journal, mut timers, mut birth) = (Vec::new(), Vec::new(), Vec::new(), None);
-    for (key, parts) in contents {
-        let Some(content) = reader.content(&key, &parts)? else { continue };
-        match key {
+    for (key, parts) in &contents {
+        let Some(content) = reader.content(key, parts)? else { continue };
+        match *key {
             ContentKey::Message(id) => match message_from_bytes(id, &content) {
                 Some(message) => {
+                    ties.extend(Tie::of_message(&message));
                     let tries = tries.get(&id).copied().unwrap_or_default();
                     inbox.push(StoredMessage { tries, ..message });
                 }
                 None => reader.refuse(DamagePlace::Message { id }, DamageReason::Malformed),
             },
             ContentKey::Journal(message, place) => journal.push(JournalEntry { message, place, content }),
-            ContentKey::Timer(name) => match timer_from_bytes(&name, &content) {
+            ContentKey::Timer(ref name) => match timer_from_bytes(name, &content) {
                 Some(timer) => timers.push(timer),
                 None => reader.refuse(DamagePlace::Timer, DamageReason::Malformed),
             },
             ContentKey::Birth => birth = Some(content),
             // The two below are looked up when they are needed; whether they can be is said here.
-            ContentKey::Request(_) => {
-                if Request::from_bytes(&content).is_none() {
-                    reader.refuse(DamagePlace::Request, DamageReason::Malformed);
-                }
-            }
-            ContentKey::LaidAside(id) => {
-                if laid_aside_from_bytes(id, &content).is_none() {
-                    reader.refuse(DamagePlace::LaidAside { id }, DamageReason::Malformed);
-                }
-            }
+            ContentKey::Request(ref name) => match Request::from_bytes(&content) {
+                Some(request) => ties.push(Tie::of_request(name, &request)),
+                None => reader.refuse(DamagePlace::Request, DamageReason::Malformed),
+            },
+            ContentKey::LaidAside(id) => match laid_aside_from_bytes(id, &content) {
+                Some(aside) => ties.extend(Tie::of_message(&aside.message)),
+                None => reader.refuse(DamagePlace::LaidAside { id }, DamageReason::Malformed),
+            },
         }
+    }
+    for lost in ties.iter().filter(|tie| !tie.is_kept(&contents, &ends)) {
+        reader.refuse(lost.place(), DamageReason::Missing);
     }
     Ok(Recovered { epoch: reader.epoch, newest, inbox, journal, timers, birth, damage: reader.damage })
 }

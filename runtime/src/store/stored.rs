@@ -93,7 +93,8 @@ pub enum Record {
         /// What is written; at most [`CONTENT_LEN_MAX`] bytes.
         content: Vec<u8>,
     },
-    /// Deletes everything that is kept of an actor but its epoch, which is raised: nobody writes for it any more.
+    /// Deletes everything that is kept of an actor but its epoch, which is raised: nobody writes for it any more. Nothing,
+    /// if nothing is kept of it. What stands behind it in its batch is kept.
     Erase {
         /// Which actor.
         of: ActorPath,

@@ -9,21 +9,23 @@
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::catching;
-use super::{
-    Batch, BatchOutcome, CommitSeq, Delivered, LaidAside, Ownership, Scan, Store, StoreError, Writer,
-};
+use super::group::carry_out;
+use super::{Batch, BatchOutcome, CommitSeq, Delivered, LaidAside, Ownership, Scan, Store, StoreError};
 use crate::address::{ActorPath, Epoch};
+use crate::clock::Clock;
+use crate::sync::lock;
 
 /// Requests that may wait; whoever comes then waits for a place.
 const QUEUE_LEN_MAX: usize = 1_024;
 /// Requests taken into one group.
 const GROUP_LEN_MAX: usize = 256;
 /// States, in bytes, after which a group takes no further request.
-const GROUP_BYTES_MAX: usize = 1 << 20;
+pub(super) const GROUP_BYTES_MAX: usize = 1 << 20;
 
 /// Makes the queue in front of `store` and the future that serves it.
 ///
@@ -36,13 +38,36 @@ const GROUP_BYTES_MAX: usize = 1 << 20;
 /// [`StoreError::Locked`]: another runtime has it.
 pub(crate) fn store_writer(
     store: Arc<dyn Store>,
+    stall: Stall,
 ) -> Result<(StoreHandle, impl Future<Output = ()> + Send + 'static), StoreError> {
     let store = Arc::new(Owned { _ownership: store.own()?, store });
     let (queue, requests) = mpsc::channel(QUEUE_LEN_MAX);
     let shared = Arc::new(Shared::default());
     let handle = StoreHandle { queue, shared: Arc::clone(&shared) };
     let requests = Requests { _end: End(Arc::clone(&shared)), queue: requests };
-    Ok((handle, serve(store, requests, shared)))
+    Ok((handle, serve(store, requests, shared, stall)))
+}
+
+/// When the store counts as stalled, and what follows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stall {
+    /// How long one group may take.
+    pub(crate) after: Duration,
+    /// Whether the process is aborted then.
+    pub(crate) aborts: bool,
+}
+
+impl Stall {
+    /// The store does not come back: it is fenced, and whoever waits is told so. What it does later is not released.
+    fn happened(self, shared: &Shared, waiting: Vec<Abandon>) {
+        let error = StoreError::Stalled { after: self.after };
+        if self.aborts {
+            tracing::error!(%error, "the process is aborted, as its configuration says");
+            std::process::abort();
+        }
+        shared.fail(&error);
+        waiting.into_iter().for_each(|abandon| abandon(&error));
+    }
 }
 
 /// A store that is ours alone.
@@ -202,7 +227,7 @@ impl StoreHandle {
     ///
     /// [`CommitError`] when the store cannot read.
     pub(crate) async fn laid_aside(&self, actor: ActorPath) -> Result<Vec<LaidAside>, CommitError> {
-        self.request(|answer| Request::LaidAside { actor, answer }).await
+        self.read(move |store| store.laid_aside(&actor)).await
     }
 
     /// Reads something. In the order of the queue, as everything: it finds all that was queued before.
@@ -214,14 +239,15 @@ impl StoreHandle {
         &self,
         read: impl FnOnce(&dyn Store) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, CommitError> {
+        let shared = Arc::clone(&self.shared);
         self.request(|answer| {
-            Request::Read(Box::new(move |store| {
-                let found = match store {
-                    Ok(store) => catching(|| read(store)),
-                    Err(error) => Err(error),
-                };
+            let abandon = answer.abandon();
+            let read: Read = Box::new(move |store| {
+                let found = store.and_then(|store| catching(|| read(store)));
+                let found = found.inspect_err(|error| shared.fail(error));
                 answer.give(found.map_err(CommitError::Store));
-            }))
+            });
+            Request::Read { read, abandon }
         })
         .await
     }
@@ -275,55 +301,74 @@ impl QueuePlace {
 
 type Then<T> = Box<dyn FnOnce(Result<T, CommitError>) + Send>;
 
-/// Who waits for an outcome. It hears of one in any case.
-struct Answer<T>(Option<Then<T>>);
+/// Who waits for an outcome. It hears of one in any case, and of the first.
+pub(super) struct Answer<T>(Arc<Mutex<Option<Then<T>>>>);
+
+/// Tells whoever waits that the store is stalled.
+type Abandon = Box<dyn FnOnce(&StoreError) + Send>;
+
+impl<T: Send + 'static> Answer<T> {
+    fn new(then: impl FnOnce(Result<T, CommitError>) + Send + 'static) -> Self {
+        Answer(Arc::new(Mutex::new(Some(Box::new(then)))))
+    }
+
+    fn abandon(&self) -> Abandon {
+        let twin = Arc::clone(&self.0);
+        Box::new(move |error| call(&twin, Err(CommitError::Store(error.clone()))))
+    }
+}
 
 impl<T> Answer<T> {
-    fn new(then: impl FnOnce(Result<T, CommitError>) + Send + 'static) -> Self {
-        Answer(Some(Box::new(then)))
+    pub(super) fn give(self, result: Result<T, CommitError>) {
+        call(&self.0, result);
     }
+}
 
-    fn give(mut self, result: Result<T, CommitError>) {
-        self.call(result);
-    }
-
-    fn call(&mut self, result: Result<T, CommitError>) {
-        if let Some(then) = self.0.take() {
-            then(result);
-        }
+fn call<T>(then: &Mutex<Option<Then<T>>>, result: Result<T, CommitError>) {
+    let then = lock(then).take(); // called outside of the lock
+    if let Some(then) = then {
+        then(result);
     }
 }
 
 impl<T> Drop for Answer<T> {
     fn drop(&mut self) {
-        self.call(Err(CommitError::Unavailable));
+        call(&self.0, Err(CommitError::Unavailable));
     }
 }
 
-enum Request {
+pub(super) enum Request {
     Commit { batch: Batch, answer: Answer<Committed> },
     Claim { actor: ActorPath, at_least: Epoch, answer: Answer<Claim> },
-    LaidAside { actor: ActorPath, answer: Answer<Vec<LaidAside>> },
-    Read(Read),
+    Read { read: Read, abandon: Abandon },
 }
 
 /// Reads from the store, or hears why there is none to read from.
-type Read = Box<dyn FnOnce(Result<&dyn Store, StoreError>) + Send>;
+pub(super) type Read = Box<dyn FnOnce(Result<&dyn Store, StoreError>) + Send>;
 
 impl Request {
+    /// How to tell whoever waits for it.
+    fn abandon(&mut self) -> Abandon {
+        match self {
+            Request::Commit { answer, .. } => answer.abandon(),
+            Request::Claim { answer, .. } => answer.abandon(),
+            Request::Read { abandon, .. } => std::mem::replace(abandon, Box::new(|_| {})),
+        }
+    }
+
     fn len_bytes(&self) -> usize {
         match self {
             Request::Commit { batch, .. } => batch.len_bytes(),
-            Request::Claim { .. } | Request::LaidAside { .. } | Request::Read(_) => 0,
+            Request::Claim { .. } | Request::Read { .. } => 0,
         }
     }
 }
 
 /// What handles and writer both see.
 #[derive(Debug, Default)]
-struct Shared {
+pub(super) struct Shared {
     /// Set once, by the first final error.
-    failure: OnceLock<StoreError>,
+    pub(super) failure: OnceLock<StoreError>,
     /// Whether the writer is gone.
     has_ended: Mutex<bool>,
     commits: AtomicU64,
@@ -332,7 +377,7 @@ struct Shared {
 }
 
 impl Shared {
-    fn fail(&self, error: &StoreError) {
+    pub(super) fn fail(&self, error: &StoreError) {
         if error.is_final() {
             // Whoever asked for the commit tells of it: `World::store_failed`.
             let _unless_known: Result<(), StoreError> = self.failure.set(error.clone());
@@ -344,7 +389,7 @@ impl Shared {
         self.has_ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn count(&self, outcomes: &[BatchOutcome]) {
+    pub(super) fn count(&self, outcomes: &[BatchOutcome]) {
         let committed =
             outcomes.iter().filter(|outcome| matches!(outcome, BatchOutcome::Committed { .. })).count();
         self.commits.fetch_add(committed as u64, Relaxed);
@@ -369,7 +414,7 @@ impl Drop for End {
     }
 }
 
-async fn serve(owned: Arc<Owned>, mut requests: Requests, shared: Arc<Shared>) {
+async fn serve(owned: Arc<Owned>, mut requests: Requests, shared: Arc<Shared>, stall: Stall) {
     while let Some(first) = requests.queue.recv().await {
         let mut bytes = first.len_bytes();
         let mut taken = vec![first];
@@ -381,132 +426,19 @@ async fn serve(owned: Arc<Owned>, mut requests: Requests, shared: Arc<Shared>) {
             taken.push(next);
         }
         let (owned, group_shared) = (Arc::clone(&owned), Arc::clone(&shared));
+        if shared.failure.get().is_some() {
+            // Nothing is asked of the store any more: each is only told why.
+            carry_out(&*owned.store, &group_shared, taken);
+            continue;
+        }
+        let waiting: Vec<Abandon> = taken.iter_mut().map(Request::abandon).collect();
         let group = tokio::task::spawn_blocking(move || carry_out(&*owned.store, &group_shared, taken));
-        if group.await.is_err() {
-            shared.fail(&StoreError::Failed { reason: "the writer panicked or its runtime ends".into() });
-        }
-    }
-}
-
-/// Carries out `requests` in their order, with as few flushes as that allows. Blocks.
-fn carry_out(store: &dyn Store, shared: &Shared, requests: Vec<Request>) {
-    let mut group = Group { store, shared, batches: Vec::new(), waiters: Vec::new(), loaded_bytes: 0 };
-    for request in requests {
-        match request {
-            Request::Commit { batch, answer } => group.add(batch, Waiter::Commit(answer)),
-            Request::Claim { actor, at_least, answer } => group.claim(actor, at_least, answer),
-            Request::LaidAside { actor, answer } => group.laid_aside(&actor, answer),
-            Request::Read(read) => group.read_all(read),
-        }
-    }
-    group.flush();
-}
-
-/// Batches on their way into one flush, each with who waits for it.
-struct Group<'a> {
-    store: &'a dyn Store,
-    shared: &'a Shared,
-    batches: Vec<Batch>,
-    /// As long as `batches`.
-    waiters: Vec<Waiter>,
-    /// States that were read for claims and wait here for their answer.
-    loaded_bytes: usize,
-}
-
-enum Waiter {
-    Commit(Answer<Committed>),
-    Claim(Answer<Claim>, Epoch, Scan),
-}
-
-impl Group<'_> {
-    fn add(&mut self, batch: Batch, waiter: Waiter) {
-        self.batches.push(batch);
-        self.waiters.push(waiter);
-    }
-
-    fn claim(&mut self, actor: ActorPath, at_least: Epoch, answer: Answer<Claim>) {
-        match self.read(&actor, |store| store.scan(&actor)) {
-            Ok(scan) => {
-                let epoch = scan.epoch.max(at_least).next();
-                self.loaded_bytes += scan.snapshot.as_ref().map_or(0, |snapshot| snapshot.state.len());
-                self.loaded_bytes += scan.inbox.iter().map(|message| message.body.len()).sum::<usize>();
-                self.add(Batch::claim(actor, epoch), Waiter::Claim(answer, epoch, scan));
+        match Clock::default().within(stall.after, group).await {
+            Some(Ok(())) => {}
+            Some(Err(_)) => {
+                shared.fail(&StoreError::Failed { reason: "the writer panicked or its runtime ends".into() });
             }
-            Err(error) => answer.give(Err(error.into())),
-        }
-    }
-
-    fn laid_aside(&mut self, actor: &ActorPath, answer: Answer<Vec<LaidAside>>) {
-        answer.give(self.read(actor, |store| store.laid_aside(actor)).map_err(CommitError::Store));
-    }
-
-    fn read_all(&mut self, read: Read) {
-        self.flush();
-        match self.shared.failure.get() {
-            Some(failure) => read(Err(failure.clone())),
-            None => read(Ok(self.store)),
-        }
-    }
-
-    /// Reads what is kept of `actor`, with all that was queued before.
-    fn read<T>(
-        &mut self,
-        actor: &ActorPath,
-        read: impl FnOnce(&dyn Store) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        if self.loaded_bytes > GROUP_BYTES_MAX || self.batches.iter().any(|batch| batch.touches(actor)) {
-            self.flush();
-        }
-        let found = match self.shared.failure.get() {
-            Some(failure) => Err(failure.clone()),
-            None => catching(|| read(self.store)),
-        };
-        found.inspect_err(|error| self.shared.fail(error))
-    }
-
-    fn flush(&mut self) {
-        let batches = std::mem::take(&mut self.batches);
-        let results = self.commit(&batches);
-        for ((batch, waiter), result) in batches.into_iter().zip(self.waiters.drain(..)).zip(results) {
-            let committed = match (result, batch.writer) {
-                (Ok(BatchOutcome::Committed { seq, deliveries }), _) => Ok(Committed { seq, deliveries }),
-                (Ok(BatchOutcome::Stale { stored }), Some(Writer { actor, epoch })) => {
-                    Err(CommitError::Stale { actor, epoch, stored })
-                }
-                (Ok(BatchOutcome::Stale { .. }), None) => unreachable!("without a writer nothing is stale"),
-                (Err(error), _) => Err(CommitError::Store(error)),
-            };
-            match waiter {
-                Waiter::Commit(answer) => answer.give(committed),
-                Waiter::Claim(answer, epoch, scan) => {
-                    answer.give(committed.map(|Committed { seq, .. }| Claim { epoch, scan, seq }));
-                }
-            }
-        }
-        self.loaded_bytes = 0;
-    }
-
-    /// One result for each batch.
-    fn commit(&self, batches: &[Batch]) -> Vec<Result<BatchOutcome, StoreError>> {
-        let committed = match (batches, self.shared.failure.get()) {
-            ([], _) => return Vec::new(),
-            (_, Some(failure)) => Err(failure.clone()),
-            (_, None) => catching(|| self.store.commit(batches)),
-        };
-        match committed {
-            Ok(outcomes) => {
-                assert_eq!(outcomes.len(), batches.len(), "a store answers each batch of a group");
-                self.shared.count(&outcomes);
-                outcomes.into_iter().map(Ok).collect()
-            }
-            // Refused, and nothing written: one by one, so that only the culprit is refused.
-            Err(error) if !error.is_final() && batches.len() > 1 => {
-                batches.iter().flat_map(|batch| self.commit(std::slice::from_ref(batch))).collect()
-            }
-            Err(error) => {
-                self.shared.fail(&error);
-                batches.iter().map(|_| Err(error.clone())).collect()
-            }
+            None => stall.happened(&shared, waiting),
         }
     }
 }

@@ -62,6 +62,22 @@ pub fn what_is_returned_waits_under_a_new_number(harness: &dyn StoreHarness) {
     assert_eq!(keys_of(harness, "a").len(), 2);
 }
 
+/// Its time was over while it lay aside, or is not: whoever returns it wants it to be handled.
+pub fn what_is_returned_expires_no_more(harness: &dyn StoreHarness) {
+    let store = open(harness);
+    let sent = StoredMessage { expires_ms: Some(1), due_ms: Some(7), ..asked("order-17", 9_000) };
+    let id = deliver(&*store, "a", sent.clone());
+    assert_eq!(scan(&*store, "a").inbox, [accepted(id, sent.clone())]);
+    write(&*store, "a", 1, vec![lay_aside(id, "late")]);
+    assert_eq!(laid_aside(&*store, "a")[0].message, accepted(id, sent.clone()));
+
+    let [Delivered::New(back)] = send(&*store, vec![give_back("a", id)])[..] else { panic!("it is back") };
+    drop(store);
+
+    let expected = StoredMessage { id: back, origin: id, expires_ms: None, ..sent };
+    assert_eq!(scan(&*open(harness), "a"), waiting(1, &[expected]));
+}
+
 /// Message, journal and request; nothing of others.
 pub fn what_is_forgotten_leaves_nothing(harness: &dyn StoreHarness) {
     let store = open(harness);

@@ -79,13 +79,19 @@ pub fn contents_beyond_the_limits_are_refused(harness: &dyn StoreHarness) {
     let id = deliver(&*store, "b", asked("r", 1));
     let name = |len| StoredMessage { name: "n".repeat(len), ..message(1) };
     let request = |len: usize| "r".repeat(len);
-    let limits: [(&str, usize, OfLen<'_>); 6] = [
+    let named = |len| set("t", 1, name(len));
+    let limits: [(&str, usize, OfLen<'_>); 11] = [
         ("message", CONTENT_LEN_MAX, &|len| delivery("b", message(len))),
         ("message name", 255, &|len| delivery("b", name(len))),
         ("request id", REQUEST_LEN_MAX, &|len| delivery("b", asked(&request(len), 1))),
         ("request id", REQUEST_LEN_MAX, &|len| answered(id, &request(len), 1, 2, 1)),
         ("answer", CONTENT_LEN_MAX, &|len| answered(id, "r", 1, 2, len)),
         ("journal entry", CONTENT_LEN_MAX, &|len| journal(id, 0, len)),
+        ("timer name", REQUEST_LEN_MAX, &|len| set(&"t".repeat(len), 1, message(1))),
+        ("message", CONTENT_LEN_MAX, &|len| set("t", 1, message(len))),
+        ("message name", 255, &named),
+        ("request id", REQUEST_LEN_MAX, &|len| set("t", 1, asked(&request(len), 1))),
+        ("birth", CONTENT_LEN_MAX, &|len| birth("b", len)),
     ];
     for (name, limit, record) in limits {
         let by_b = |len| Batch::of(path("b"), Epoch(1), vec![record(len)]);

@@ -1,4 +1,4 @@
-//! Promises about damage of messages, and of what belongs to them.
+//! Promises about damage of messages and of what belongs to them, and of whatever else is kept in parts.
 
 use super::*;
 
@@ -9,14 +9,18 @@ pub fn damage_of_messages_is_reported_where_it_is(harness: &dyn StoreHarness) {
     let [expected, other] = ["a", "b"].map(|actor| scan(&*open(harness), actor));
     let aside = laid_aside(&*open(harness), "a");
     let records = records_of(harness, "a");
-    assert_eq!(records.len(), 1 + 3 + 1 + 3 + 1 + 1 + 3 + 1 + 1 + 3, "one, or three parts, of each");
+    assert_eq!(
+        records.len(),
+        1 + 3 + 1 + 3 + 1 + 1 + 3 + 1 + 1 + 3 + 1 + 3 + 3,
+        "one, or three parts, of each"
+    );
     for (key, record, sound) in &records {
-        for (value, reason) in damages(record, sound) {
+        for (value, reason) in damages(record, sound).into_iter().chain(loss(record)) {
             harness.put_raw(key.clone(), value);
             let store = open(harness);
             let place = place_of(record);
 
-            let damaged = Scan { damage: vec![damage("a", place, reason)], ..without(&expected, place) };
+            let damaged = Scan { damage: vec![damage("a", place, reason)], ..without(&expected, record) };
             assert_eq!(scan(&*store, "a"), damaged, "{record:?}");
             let whole = |aside: &&LaidAside| place != DamagePlace::LaidAside { id: aside.message.id };
             assert!(laid_aside(&*store, "a").iter().eq(aside.iter().filter(whole)), "{record:?}");
@@ -62,9 +66,10 @@ pub fn a_newer_format_of_a_message_is_refused(harness: &dyn StoreHarness) {
             RecordKey::Content(ContentKey::Message(id), _) => vec![done(*id), lay_aside(*id, "no")],
             RecordKey::Content(ContentKey::Request(request), _) => vec![delivery("a", asked(request, 1))],
             RecordKey::Content(ContentKey::LaidAside(id), _) => vec![give_back("a", *id), forget("a", *id)],
+            RecordKey::Content(ContentKey::Timer(name), _) => vec![fire(name, 500, None)],
             _ => Vec::new(),
         };
-        for needing in needed_by {
+        for needing in needed_by.into_iter().chain([erase("a")]) {
             let refused = store.commit(&[Batch::of(path("a"), Epoch(1), vec![needing])]);
             assert!(refused.as_ref().is_err_and(is_format), "{record:?}: {refused:?}");
         }
@@ -96,7 +101,12 @@ pub fn damage_in_one_inbox_leaves_the_others_alone(harness: &dyn StoreHarness) {
     assert_eq!(found.inbox, [accepted(to_a, message(9_000))]);
     let mut places: Vec<_> = records.iter().map(|(_, record, _)| place_of(record)).collect();
     places.dedup(); // parts of one content
-    assert_eq!(found.damage.len(), places.len() + 2, "both requests, and the end: {:?}", found.damage);
+    assert_eq!(
+        found.damage.len(),
+        places.len() + 3,
+        "both requests, the end, both timers: {:?}",
+        found.damage
+    );
     let needing = store.commit(&[Batch::of(path("a"), Epoch(2), vec![done(SHORT)]), claim("b", 9)]);
     assert!(matches!(&needing, Err(error @ StoreError::Damaged { .. }) if !error.is_final()), "{needing:?}");
     assert_eq!(scan(&*store, "b"), other);
@@ -152,7 +162,7 @@ pub fn a_delivery_makes_up_no_lost_head(harness: &dyn StoreHarness) {
 
 const SHORT: MessageId = MessageId(1);
 
-/// Of `a` a short and a long one of each record that belongs to messages, and a message for `b`.
+/// Of `a` a short and a long one of each record that belongs to messages, two timers and a birth; and a message for `b`.
 pub(super) fn one_of_each(store: &dyn Store) {
     let short = deliver(store, "a", message(1));
     assert_eq!(short, SHORT);
@@ -164,6 +174,12 @@ pub(super) fn one_of_each(store: &dyn Store) {
         let id = deliver(store, "a", message(len));
         write(store, "a", 1, vec![lay_aside(id, "no")]);
     }
+    write(
+        store,
+        "a",
+        1,
+        vec![set("late", 500, message(1)), set("wake", 500, message(9_000)), birth("a", 9_000)],
+    );
     deliver(store, "b", message(1));
 }
 
@@ -196,6 +212,16 @@ pub(super) fn damages(record: &RecordKey, sound: &[u8]) -> Vec<(Option<Vec<u8>>,
     damages
 }
 
+/// The loss of a record of which another one tells.
+fn loss(record: &RecordKey) -> Option<(Option<Vec<u8>>, DamageReason)> {
+    let is_told_of = match record {
+        RecordKey::Content(ContentKey::Request(request), 0) => request == "waits",
+        RecordKey::AnswerEnd { .. } => true,
+        _ => false,
+    };
+    is_told_of.then_some((None, DamageReason::Missing))
+}
+
 fn place_of(record: &RecordKey) -> DamagePlace {
     match record {
         RecordKey::Tries(id) => DamagePlace::Tries { id: *id },
@@ -205,14 +231,19 @@ fn place_of(record: &RecordKey) -> DamagePlace {
             DamagePlace::Journal { message: *message, place: *place }
         }
         RecordKey::Content(ContentKey::Request(_), _) | RecordKey::AnswerEnd { .. } => DamagePlace::Request,
+        RecordKey::Content(ContentKey::Timer(_), _) => DamagePlace::Timer,
+        RecordKey::Content(ContentKey::Birth, _) => DamagePlace::Birth,
         other => panic!("{other:?} belongs to no message"),
     }
 }
 
-/// `scan` without what is at `place`.
-fn without(scan: &Scan, place: DamagePlace) -> Scan {
+/// `scan` without what `record` is a part of.
+fn without(scan: &Scan, record: &RecordKey) -> Scan {
     let mut left = scan.clone();
-    match place {
+    if let RecordKey::Content(ContentKey::Timer(name), _) = record {
+        left.timers.retain(|timer| timer.name != *name);
+    }
+    match place_of(record) {
         DamagePlace::Message { id } => left.inbox.retain(|message| message.id != id),
         DamagePlace::Tries { id } => {
             left.inbox
@@ -223,6 +254,7 @@ fn without(scan: &Scan, place: DamagePlace) -> Scan {
         DamagePlace::Journal { message, place } => {
             left.journal.retain(|entry| (entry.message, entry.place) != (message, place));
         }
+        DamagePlace::Birth => left.birth = None,
         _ => {}
     }
     left

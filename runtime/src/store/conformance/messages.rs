@@ -160,6 +160,7 @@ pub fn a_stale_batch_delivers_nothing(harness: &dyn StoreHarness) {
         forget("a", aside),
         lay_aside(id, "no"),
         journal(id, 0, 2),
+        forget_journal(id),
         tries(id, 2),
     ];
 
@@ -184,6 +185,10 @@ pub fn from_outside_only_messages_are_written(harness: &dyn StoreHarness) {
         tries(id, 1),
         lay_aside(id, "no"),
         journal(id, 0, 1),
+        forget_journal(id),
+        set("wake", 1, message(1)),
+        cancel("wake"),
+        fire("wake", 1, None),
     ];
     for record in own {
         let outside = Batch::from_outside(vec![delivery("b", message(1)), record]);

@@ -4,24 +4,32 @@
 #![expect(clippy::missing_panics_doc, reason = "that is what all of them are for")]
 
 mod asides; // messages that were laid aside, returned, forgotten
+mod births; // how actors were made, and their end
 mod contents; // bodies, journals, tries
 mod message_damage; // damage of messages and of what belongs to them
 mod messages; // messages that wait, their tries and journals
+mod records; // what the promises write
 mod request_damage; // damage of requests and answers
 mod requests; // messages with a request id, and the answers to them
 mod state_damage; // damage of states and heads
 mod states; // states, epochs, numbers of commits
+mod timer_damage; // damage of timers and births
+mod timers; // timers: set, cancelled, fired
+mod unfinished; // who has something to see to
 
+use records::*;
 pub use {
-    asides::*, contents::*, message_damage::*, messages::*, request_damage::*, requests::*, state_damage::*,
-    states::*,
+    asides::*, births::*, contents::*, message_damage::*, messages::*, request_damage::*, requests::*,
+    state_damage::*, states::*, timer_damage::*, timers::*, unfinished::*,
 };
+
+use std::collections::BTreeSet;
 
 use super::record::{ContentKey, FORMAT, RecordKey, STORE_HEAD_KEY, Slot, actor_prefix, reformat};
 use super::{
     Batch, BatchOutcome, CONTENT_LEN_MAX, CommitSeq, Damage, DamagePlace, DamageReason, Delivered,
     JournalEntry, LaidAside, REQUEST_LEN_MAX, Record, SNAPSHOT_LEN_MAX, Scan, Snapshot, Store, StoreError,
-    StoredAnswer, StoredMessage, Tries,
+    StoredAnswer, StoredMessage, StoredTimer, Tries,
 };
 use crate::address::{ActorPath, Epoch};
 use crate::message::MessageId;
@@ -103,7 +111,31 @@ macro_rules! store_conformance {
                 what_is_forgotten_leaves_nothing
                 what_was_not_laid_aside_is_not_returned
                 a_returned_message_disturbs_no_request_but_its_own
+                what_is_returned_expires_no_more
                 a_long_cause_is_cut_between_letters
+
+                a_timer_is_there_until_it_is_cancelled
+                a_timer_puts_its_message_behind_those_that_wait
+                a_timer_that_is_due_again_is_set_anew
+                a_timer_that_is_not_due_then_adds_nothing
+                a_timer_with_a_request_id_adds_nothing_twice
+                a_stale_life_neither_sets_nor_fires
+                timers_of_every_length_come_back_and_leave_nothing
+                a_group_sets_and_fires_in_its_order
+
+                a_birth_is_there_until_the_next_one
+                births_of_every_length_come_back_and_leave_nothing
+                a_birth_makes_no_new_life
+                an_erased_actor_is_empty_and_its_lives_are_over
+                each_erasure_raises_the_epoch
+                whoever_has_nothing_is_not_erased
+                an_erasure_takes_what_came_before_it_and_not_what_comes_after
+                an_actor_that_erases_itself_writes_no_more
+                a_stale_life_neither_makes_nor_erases
+
+                the_unfinished_have_something_to_see_to
+                the_unfinished_are_finished_in_the_end
+                a_forgotten_journal_leaves_its_message
 
                 damage_of_messages_is_reported_where_it_is
                 a_newer_format_of_a_message_is_refused
@@ -116,6 +148,13 @@ macro_rules! store_conformance {
                 a_damaged_end_stops_no_other
                 a_new_journal_entry_replaces_a_damaged_one
                 a_delivery_makes_up_no_lost_head
+                a_lost_request_is_told_of_by_its_message
+                a_lost_message_is_told_of_by_its_request
+                an_answer_and_its_end_tell_of_each_other
+
+                a_damaged_timer_is_set_or_cancelled_and_not_fired
+                a_new_birth_replaces_a_damaged_one
+                an_erasure_mends_all_damage
             );
         }
     };
@@ -139,6 +178,18 @@ fn flip(harness: &dyn StoreHarness, key: &[u8]) {
 
 fn value_of(records: &[(Vec<u8>, Vec<u8>)], key: &[u8]) -> Option<Vec<u8>> {
     records.iter().find(|(found, _)| found == key).map(|(_, value)| value.clone())
+}
+
+/// Makes the content what it was, but for the numbers that were given since.
+fn restore(harness: &dyn StoreHarness, records: &[(Vec<u8>, Vec<u8>)]) {
+    let found = harness.raw_records();
+    let all: BTreeSet<_> = found.iter().chain(records).map(|(key, _)| key).collect();
+    for key in all.into_iter().filter(|key| *key != STORE_HEAD_KEY) {
+        let value = value_of(records, key);
+        if value_of(&found, key) != value {
+            harness.put_raw(key.clone(), value);
+        }
+    }
 }
 
 fn open(harness: &dyn StoreHarness) -> Box<dyn Store> {
@@ -184,10 +235,6 @@ fn whole(epoch: u64, seq: u64, len: usize) -> Scan {
     Scan { epoch: Epoch(epoch), snapshot: Some(snapshot(seq, len)), ..Scan::default() }
 }
 
-fn snapshot(seq: u64, len: usize) -> Snapshot {
-    Snapshot { type_name: "test.state".into(), version: seq as u16, seq, state: bytes(len, seq) }
-}
-
 /// Commits `records` of a life of `actor`, and says what became of its deliveries.
 fn write(store: &dyn Store, actor: &str, epoch: u64, records: Vec<Record>) -> Vec<Delivered> {
     deliveries(commit(store, Batch::of(path(actor), Epoch(epoch), records)))
@@ -213,69 +260,8 @@ fn deliver(store: &dyn Store, to: &str, message: StoredMessage) -> MessageId {
     }
 }
 
-fn delivery(to: &str, message: StoredMessage) -> Record {
-    Record::Deliver { to: path(to), message }
-}
-
-fn message(len: usize) -> StoredMessage {
-    StoredMessage { name: "test.message".into(), version: 1, body: bytes(len, 7), ..StoredMessage::default() }
-}
-
-/// A message with a request id.
-fn asked(request: &str, len: usize) -> StoredMessage {
-    StoredMessage { request: Some(request.into()), ..message(len) }
-}
-
-/// What is found of `message`, once it was accepted as `id`.
-fn accepted(id: MessageId, message: StoredMessage) -> StoredMessage {
-    StoredMessage { id, origin: id, ..message }
-}
-
-fn done(message: MessageId) -> Record {
-    Record::Done { message, answer: None }
-}
-
-/// Done, with the answer to `request` that came in millisecond `at_ms` and is kept until `until_ms`.
-fn answered(message: MessageId, request: &str, at_ms: u64, until_ms: u64, len: usize) -> Record {
-    let answer = StoredAnswer { request: request.into(), at_ms, until_ms, body: bytes(len, 9) };
-    Record::Done { message, answer: Some(answer) }
-}
-
-fn lay_aside(message: MessageId, cause: &str) -> Record {
-    Record::LayAside { message, cause: cause.into() }
-}
-
-fn give_back(to: &str, message: MessageId) -> Record {
-    Record::Return { to: path(to), message }
-}
-
-fn forget(of: &str, message: MessageId) -> Record {
-    Record::Forget { of: path(of), message }
-}
-
-fn counted(n: u32) -> Tries {
-    Tries { falls: n, openings: n.wrapping_mul(3) }
-}
-
-fn tries(message: MessageId, tries: u32) -> Record {
-    Record::Tries { message, tries: counted(tries) }
-}
-
-fn journal(message: MessageId, place: u32, len: usize) -> Record {
-    Record::Journal(entry(message, place, len))
-}
-
-fn entry(message: MessageId, place: u32, len: usize) -> JournalEntry {
-    JournalEntry { message, place, content: bytes(len, u64::from(place) + len as u64) }
-}
-
 fn laid_aside(store: &dyn Store, actor: &str) -> Vec<LaidAside> {
     store.laid_aside(&path(actor)).expect("the store reads")
-}
-
-/// No two salts give the same bytes, and no two places in them are alike.
-fn bytes(len: usize, salt: u64) -> Vec<u8> {
-    (0..len as u64).map(|at| (at ^ (at >> 8) ^ (salt * 31)) as u8).collect()
 }
 
 /// The keys of all raw records of `actor` but its head.

@@ -71,6 +71,87 @@ pub fn a_message_with_a_damaged_request_can_be_done(harness: &dyn StoreHarness) 
     }
 }
 
+/// Of the record of a request that was lost whole: the message that waits under it, or lies aside, is there and names it.
+pub fn a_lost_request_is_told_of_by_its_message(harness: &dyn StoreHarness) {
+    for is_aside in [false, true] {
+        let store = open(harness);
+        let id = deliver(&*store, "a", asked("order-17", 9_000));
+        commit(&*store, claim("a", 1));
+        if is_aside {
+            write(&*store, "a", 1, vec![lay_aside(id, "no")]);
+        }
+        let expected = scan(&*store, "a");
+        assert_eq!(expected.damage, []);
+        drop(store);
+
+        harness.put_raw(request_key("order-17", 0), None);
+
+        let store = open(harness);
+        let lost = vec![damage("a", DamagePlace::Request, DamageReason::Missing)];
+        assert_eq!(scan(&*store, "a"), Scan { damage: lost.clone(), ..expected });
+        assert_eq!(laid_aside(&*store, "a").len(), usize::from(is_aside));
+        // Sent again, it is known once more, whoever it is.
+        let again = deliver(&*store, "a", asked("order-17", 1));
+        assert_eq!(scan(&*store, "a").damage, []);
+        write(&*store, "a", 1, vec![done(again)]);
+        assert_eq!(scan(&*store, "a").damage, lost, "that was the other's");
+        write(&*store, "a", 1, vec![done(id), forget("a", id)]);
+        assert_eq!(scan(&*store, "a"), waiting(1, &[]));
+        drop(store);
+        assert_eq!(keys_of(harness, "a"), [] as [Vec<u8>; 0]);
+    }
+}
+
+/// Of a message that was lost whole, waiting or laid aside: its request names it.
+pub fn a_lost_message_is_told_of_by_its_request(harness: &dyn StoreHarness) {
+    for is_aside in [false, true] {
+        for len in [1, 9_000] {
+            let store = open(harness);
+            let [id, _] = ["order-17", "order-18"].map(|id| deliver(&*store, "a", asked(id, len)));
+            let aside = if is_aside { vec![lay_aside(id, "no")] } else { vec![tries(id, 1)] };
+            write(&*store, "a", 1, aside);
+            let mut expected = scan(&*store, "a");
+            drop(store);
+            let content = if is_aside { ContentKey::LaidAside(id) } else { ContentKey::Message(id) };
+            for part in 0..3 {
+                harness.put_raw(key("a", RecordKey::Content(content.clone(), part)), None);
+            }
+
+            expected.inbox.retain(|message| message.id != id);
+            expected.damage = vec![damage("a", DamagePlace::Message { id }, DamageReason::Missing)];
+            assert_eq!(scan(&*open(harness), "a"), expected);
+            keys_of(harness, "a").into_iter().for_each(|key| harness.put_raw(key, None));
+        }
+    }
+}
+
+/// Of an answer without its end nobody would know when it may go; of an end without its answer, what it was the end of.
+/// Once its time is over, nobody asks any more.
+pub fn an_answer_and_its_end_tell_of_each_other(harness: &dyn StoreHarness) {
+    let end = |request: &str| key("a", RecordKey::AnswerEnd { until_ms: 100, request: request.into() });
+    for lost in [end("order-17"), request_key("order-17", 0)] {
+        let store = open(harness);
+        for request in ["order-17", "order-1"] {
+            let id = deliver(&*store, "a", asked(request, 1));
+            write(&*store, "a", 1, vec![answered(id, request, 1, 100, 1)]);
+        }
+        let id = deliver(&*store, "a", asked("order-2", 1));
+        assert_eq!(scan(&*store, "a").damage, []);
+        drop(store);
+
+        harness.put_raw(lost.clone(), None);
+
+        let store = open(harness);
+        let reported = [damage("a", DamagePlace::Request, DamageReason::Missing)];
+        assert_eq!(scan(&*store, "a").damage, reported);
+        write(&*store, "a", 1, vec![answered(id, "order-2", 101, 200, 1)]);
+        let is_kept_forever = lost == end("order-17");
+        assert_eq!(scan(&*store, "a").damage.is_empty(), !is_kept_forever);
+        drop(store);
+        keys_of(harness, "a").into_iter().for_each(|key| harness.put_raw(key, None));
+    }
+}
+
 /// Whole, with what was left of it; it stops neither the answer that deletes it nor its request.
 pub fn a_damaged_answer_goes_when_its_time_is_over(harness: &dyn StoreHarness) {
     for part in 0..3 {

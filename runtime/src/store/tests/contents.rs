@@ -8,7 +8,7 @@ use crate::message::MessageId;
 use crate::store::content;
 use crate::store::layout::{self, Engine, Entries, Writes};
 use crate::store::record::ContentKey;
-use crate::store::{Damage, Delivered, JournalEntry, StoredAnswer, StoredMessage};
+use crate::store::{Damage, Delivered, JournalEntry, StoredAnswer, StoredMessage, StoredTimer};
 
 /// An engine that counts the records it was asked for.
 #[derive(Default)]
@@ -65,12 +65,17 @@ fn answered(message: MessageId, request: &str, at_ms: u64) -> Record {
     Record::Done { message, answer: Some(answer) }
 }
 
+fn set(name: &str) -> Record {
+    let message = StoredMessage::default();
+    Record::SetTimer(StoredTimer { name: name.into(), due_ms: 5, every_ms: None, message })
+}
+
 fn journal(message: MessageId, place: u32) -> Record {
     Record::Journal(JournalEntry { message, place, content: vec![1] })
 }
 
 /// Goal: what a commit costs depends on what it says, not on how much its actor has: thousands of messages, answers,
-/// ended ones among them, journal entries and messages laid aside cost nothing.
+/// ended ones among them, journal entries, messages laid aside and timers cost nothing.
 #[test]
 fn a_commit_reads_what_it_needs_and_no_more() {
     let engine = Counting::default();
@@ -83,7 +88,8 @@ fn a_commit_reads_what_it_needs_and_no_more() {
             panic!("all of them are new")
         };
         let cause = String::new();
-        engine.commit(vec![answered(asked, &request, 1), Record::LayAside { message: aside, cause }]);
+        let own = [answered(asked, &request, 1), Record::LayAside { message: aside, cause }, set(&request)];
+        engine.commit(own.to_vec());
         ids.push((waits, aside));
     }
     let (first, aside) = ids[0];
@@ -105,6 +111,14 @@ fn a_commit_reads_what_it_needs_and_no_more() {
         Record::LayAside { message: ids[2].0, cause: String::new() },
         Record::Return { to: path("a"), message: aside },
         Record::Forget { of: path("a"), message: ids[1].1 },
+        set("order-7"),
+        set("another"),
+        Record::CancelTimer { name: "order-8".into() },
+        Record::Fire { name: "order-9".into(), due_ms: 5, next_ms: None },
+        Record::Fire { name: "order-10".into(), due_ms: 5, next_ms: Some(6) },
+        Record::Fire { name: "order-10".into(), due_ms: 5, next_ms: Some(6) },
+        Record::ForgetJournal { message: ids[1].0 },
+        Record::Birth { of: path("a"), content: vec![1] },
     ];
     for record in records {
         let reads = engine.reads(|engine| engine.commit(vec![record.clone()]));
@@ -113,6 +127,8 @@ fn a_commit_reads_what_it_needs_and_no_more() {
     let records = 2_000;
     let reads = engine.reads(|engine| engine.commit(vec![Record::Done { message: first, answer: None }]));
     assert!((records..records + 30).contains(&reads), "its own journal, each entry once: {reads}");
+    let reads = engine.reads(|engine| layout::unfinished(engine).unwrap());
+    assert!(reads <= 10, "{reads} records were read to find one actor that is unfinished");
 }
 
 /// Goal: a content that is whole, and means nothing, is reported where it would be left out in silence.
@@ -123,6 +139,7 @@ fn contents_that_make_no_sense_are_reported() {
         (ContentKey::Message(id), DamagePlace::Message { id }),
         (ContentKey::Request("order-17".into()), DamagePlace::Request),
         (ContentKey::LaidAside(id), DamagePlace::LaidAside { id }),
+        (ContentKey::Timer("wake".into()), DamagePlace::Timer),
     ];
     for (key, place) in contents {
         for nonsense in [&[][..], &[0xff; 9], &[0, 1, 0xff]] {
@@ -135,7 +152,7 @@ fn contents_that_make_no_sense_are_reported() {
             let found = store.scan(&path("a")).unwrap();
 
             let reported = Damage { actor: path("a"), place, reason: DamageReason::Malformed };
-            assert_eq!((found.inbox, found.damage), (Vec::new(), vec![reported]));
+            assert_eq!((found.inbox, found.timers, found.damage), (vec![], vec![], vec![reported]));
             assert_eq!(store.laid_aside(&path("a")).unwrap(), []);
         }
     }

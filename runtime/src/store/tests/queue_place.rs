@@ -1,5 +1,6 @@
 //! Places in the queue in front of the store: outcomes that are told before anything is committed later.
 
+use super::writer::PATIENT;
 use std::sync::{Arc, Mutex};
 
 use super::writer::{TestStore, faulty, healthy};
@@ -150,7 +151,7 @@ async fn what_was_laid_aside_is_read_in_the_order_of_the_queue() {
 #[tokio::test(start_paused = true)]
 async fn a_writer_that_is_dropped_answers_what_was_queued_and_what_comes_behind() {
     let store = Arc::new(FaultyStore::new(MemoryStore::new()));
-    let (handle, writer) = store_writer(Arc::clone(&store) as Arc<dyn Store>).unwrap();
+    let (handle, writer) = store_writer(Arc::clone(&store) as Arc<dyn Store>, PATIENT).unwrap();
     let told = Told::default();
     for number in 0..3 {
         told.commit(handle.place().await.unwrap(), number, delivery("a"), &store);
@@ -229,7 +230,7 @@ async fn an_outcome_that_panics_leaves_nobody_untold() {
 #[tokio::test(start_paused = true)]
 async fn a_full_queue_gives_no_place_until_one_is_free() {
     let store = Arc::new(FaultyStore::new(MemoryStore::new()));
-    let (handle, writer) = store_writer(Arc::clone(&store) as Arc<dyn Store>).unwrap();
+    let (handle, writer) = store_writer(Arc::clone(&store) as Arc<dyn Store>, PATIENT).unwrap();
     let mut places: Vec<_> = std::iter::from_fn(|| handle.try_place().unwrap()).collect();
     assert_eq!(places.len(), 1_024);
 

@@ -2,20 +2,25 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::*;
+use crate::message::MessageId;
 use crate::store::writer::Claim;
 use crate::store::{
-    BatchOutcome, CommitError, CommitSeq, LaidAside, Ownership, Scan, SoleOwner, StoreHandle, StorePromise,
-    WriterStats, store_writer,
+    BatchOutcome, CONTENT_LEN_MAX, CommitError, CommitSeq, JournalEntry, LaidAside, Ownership, Scan,
+    SoleOwner, Stall, StoreHandle, StorePromise, StoredMessage, StoredTimer, WriterStats, store_writer,
 };
 use crate::testing::{Fault, FaultyStore};
+
+/// No test waits so long.
+pub(super) const PATIENT: Stall = Stall { after: Duration::from_secs(3_600), aborts: false };
 
 pub(super) type TestStore = Arc<FaultyStore<MemoryStore>>;
 
 pub(super) fn faulty(store: FaultyStore<MemoryStore>) -> (TestStore, StoreHandle) {
     let store = Arc::new(store);
-    let (handle, writer) = store_writer(Arc::clone(&store) as Arc<dyn Store>).unwrap();
+    let (handle, writer) = store_writer(Arc::clone(&store) as Arc<dyn Store>, PATIENT).unwrap();
     tokio::runtime::Handle::current().spawn(writer);
     (store, handle)
 }
@@ -161,6 +166,53 @@ async fn claims_of_different_actors_share_a_flush() {
     assert_eq!(store.commits(), 2);
 }
 
+/// Goal: what claims have read waits in memory for the flush they share, so that there is a bound on it, whatever it is.
+#[tokio::test(start_paused = true)]
+async fn claims_that_read_much_share_no_flush() {
+    let len = CONTENT_LEN_MAX;
+    let message = || StoredMessage { body: vec![1; len], ..StoredMessage::default() };
+    let timer = || StoredTimer { name: "wake".into(), due_ms: 1, every_ms: None, message: message() };
+    let entry = || JournalEntry { message: MessageId(1), place: 0, content: vec![1; len] };
+    let kinds: [(&str, &dyn Fn(ActorPath) -> Record); 5] = [
+        ("state", &|_| Record::Snapshot(snapshot(1, len))),
+        ("message", &|to| Record::Deliver { to, message: message() }),
+        ("journal", &|_| Record::Journal(entry())),
+        ("timer", &|_| Record::SetTimer(timer())),
+        ("birth", &|of| Record::Birth { of, content: vec![1; len] }),
+    ];
+    for (kind, record) in kinds {
+        for (count, flushes) in [(0, 1), (1, 2)] {
+            let (store, handle) = healthy();
+            for actor in ["a", "b"] {
+                // One byte more than the bound, or only that.
+                let much = (0..count).map(|_| record(path(actor)));
+                let little = Record::Deliver {
+                    to: path(actor),
+                    message: StoredMessage { body: vec![1], ..message() },
+                };
+                handle
+                    .commit(Batch { records: much.chain([little]).collect(), ..claim(actor, 1) })
+                    .await
+                    .unwrap();
+            }
+            let before = store.commits();
+            let hold = store.hold_commits();
+            let first = queued!(handle, h => h.commit(batch("other", 1, 1, 1)));
+            store.commit_arrived(before + 1).await;
+            let a = queued!(handle, h => h.claim(path("a"), Epoch(0)));
+            let b = queued!(handle, h => h.claim(path("b"), Epoch(0)));
+
+            drop(hold);
+
+            for claim in [a, b] {
+                assert_eq!(claim.await.unwrap().unwrap().epoch, Epoch(2));
+            }
+            first.await.unwrap().unwrap();
+            assert_eq!(store.commits() - before - 1, flushes, "{count} {kind}");
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_claim_reports_damage() {
     let (store, handle) = healthy();
@@ -218,7 +270,7 @@ async fn requests_that_wait_while_the_store_fails_are_all_answered() {
 async fn after_a_crash_behind_the_commit_the_record_is_there() {
     let memory = MemoryStore::new();
     let crashing = FaultyStore::new(memory.clone()).fail_commit(1, Fault::CrashAfterCommit);
-    let (handle, writer) = store_writer(Arc::new(crashing)).unwrap();
+    let (handle, writer) = store_writer(Arc::new(crashing), PATIENT).unwrap();
     let commits = async {
         let committed = handle.commit(batch("a", 1, 1, 10)).await;
         drop(handle); // the writer ends, and lets the store go
@@ -279,7 +331,7 @@ async fn a_panic_of_the_engine_is_an_error_of_the_store() {
         }
     }
     for is_claim in [false, true] {
-        let (handle, writer) = store_writer(Arc::new(Panicking)).unwrap();
+        let (handle, writer) = store_writer(Arc::new(Panicking), PATIENT).unwrap();
         tokio::runtime::Handle::current().spawn(writer);
 
         let failed = match is_claim {
@@ -313,7 +365,7 @@ async fn a_waiter_that_leaves_harms_nobody_in_its_group() {
 
 #[tokio::test(start_paused = true)]
 async fn the_writer_ends_with_its_last_handle() {
-    let (handle, writer) = store_writer(Arc::new(MemoryStore::new())).unwrap();
+    let (handle, writer) = store_writer(Arc::new(MemoryStore::new()), PATIENT).unwrap();
     let task = tokio::runtime::Handle::current().spawn(writer);
     let other = handle.clone();
 
@@ -326,9 +378,36 @@ async fn the_writer_ends_with_its_last_handle() {
 
 #[tokio::test(start_paused = true)]
 async fn without_a_writer_the_store_is_unavailable() {
-    let (handle, writer) = store_writer(Arc::new(MemoryStore::new())).unwrap();
+    let (handle, writer) = store_writer(Arc::new(MemoryStore::new()), PATIENT).unwrap();
     drop(writer);
 
     assert!(!handle.is_available());
     assert!(matches!(handle.commit(batch("a", 1, 1, 1)).await, Err(CommitError::Unavailable)));
+}
+
+/// Goal: a store that does not come back harms nobody but those who need it, and what it does later is not released.
+/// Method: a commit that is held, in real time, because a blocked thread holds a paused clock still.
+#[tokio::test]
+async fn a_stalled_store_is_fenced_and_whoever_waits_is_told() {
+    let store = Arc::new(FaultyStore::new(MemoryStore::new()));
+    let stall = Stall { after: Duration::from_millis(50), aborts: false };
+    let (handle, writer) = store_writer(Arc::clone(&store) as Arc<dyn Store>, stall).unwrap();
+    tokio::runtime::Handle::current().spawn(writer);
+    let hold = store.hold_commits();
+    let behind = queued!(handle, h => h.commit(batch("a", 1, 1, 1)));
+    store.commit_arrived(1).await;
+    let waits = queued!(handle, h => h.claim(path("b"), Epoch(0)));
+
+    let is_stalled = |error: &CommitError| matches!(error, CommitError::Store(StoreError::Stalled { .. }));
+    let told = behind.await.unwrap().unwrap_err();
+    assert!(is_stalled(&told), "{told}");
+    let told = waits.await.unwrap().unwrap_err();
+    assert!(is_stalled(&told), "{told}");
+    assert!(!handle.is_available());
+    let told = handle.commit(batch("c", 1, 1, 1)).await.unwrap_err();
+    assert!(is_stalled(&told), "{told}");
+
+    drop(hold);
+    assert!(handle.commit(batch("d", 1, 1, 1)).await.is_err(), "also when it comes back");
+    assert_eq!(store.commits(), 1, "nothing more is asked of it");
 }

@@ -7,7 +7,7 @@ use super::*;
 use crate::message::MessageId;
 use crate::store::plan::ANSWERS_DELETED_MAX;
 use crate::store::record::{ContentKey, RecordKey};
-use crate::store::{Delivered, JournalEntry, LaidAside, Scan, StoredAnswer, StoredMessage};
+use crate::store::{Delivered, JournalEntry, LaidAside, Scan, StoredAnswer, StoredMessage, StoredTimer};
 
 #[derive(Clone, Default)]
 pub(super) struct Actor {
@@ -22,6 +22,8 @@ pub(super) struct Actor {
     pub(super) requests: BTreeMap<String, Delivered>,
     /// Each answer by its end and its request, and whether it was given in the group that is being made.
     pub(super) answers: BTreeMap<(u64, String), bool>,
+    pub(super) timers: BTreeMap<String, StoredTimer>,
+    pub(super) birth: Option<Vec<u8>>,
 }
 
 impl Actor {
@@ -36,7 +38,9 @@ impl Actor {
             snapshot: self.snapshots.last().cloned(),
             inbox: self.inbox.values().cloned().collect(),
             journal: self.journal.iter().map(entry).collect(),
-            ..Scan::default()
+            timers: self.timers.values().cloned().collect(),
+            birth: self.birth.clone(),
+            damage: Vec::new(),
         }
     }
 
@@ -70,7 +74,34 @@ impl Actor {
     pub(super) fn give_back(&mut self, numbers: &mut u64, message: MessageId) -> Delivered {
         let Some(aside) = self.aside.remove(&message) else { return Delivered::Unknown };
         *numbers += 1;
-        self.accept(StoredMessage { id: MessageId(*numbers), ..aside.message })
+        self.accept(StoredMessage { id: MessageId(*numbers), expires_ms: None, ..aside.message })
+    }
+
+    pub(super) fn fire(
+        &mut self,
+        numbers: &mut u64,
+        name: &str,
+        due_ms: u64,
+        next_ms: Option<u64>,
+    ) -> Delivered {
+        let is_due = |timer: &&mut StoredTimer| timer.due_ms == due_ms;
+        let Some(timer) = self.timers.get_mut(name).filter(is_due) else { return Delivered::Unknown };
+        let message = StoredMessage { due_ms: Some(due_ms), ..timer.message.clone() };
+        match next_ms {
+            Some(next_ms) => timer.due_ms = next_ms,
+            None => drop(self.timers.remove(name)),
+        }
+        self.deliver(numbers, message)
+    }
+
+    pub(super) fn erase(&mut self) {
+        if self.has_records {
+            *self = Actor { has_records: true, epoch: self.epoch + 1, ..Actor::default() };
+        }
+    }
+
+    pub(super) fn is_unfinished(&self) -> bool {
+        !(self.inbox.is_empty() && self.journal.is_empty() && self.timers.is_empty())
     }
 
     pub(super) fn done(&mut self, which: usize, answer: Option<Answer>) -> Record {
@@ -112,7 +143,9 @@ impl Actor {
         let requests = self.requests.keys().map(|request| ContentKey::Request(request.clone()));
         let tried = self.inbox.values().filter(|message| message.tries != Tries::default());
         let ends = self.answers.keys().cloned();
-        let contents = waiting.chain(aside).chain(journal).chain(requests);
+        let timers = self.timers.keys().map(|name| ContentKey::Timer(name.clone()));
+        let birth = self.birth.iter().map(|_| ContentKey::Birth);
+        let contents = waiting.chain(aside).chain(journal).chain(requests).chain(timers).chain(birth);
         let contents = contents.map(|content| RecordKey::Content(content, 0));
         let ends = ends.map(|(until_ms, request)| RecordKey::AnswerEnd { until_ms, request });
         contents.chain(tried.map(|message| RecordKey::Tries(message.id))).chain(ends)

@@ -13,6 +13,7 @@ pub(super) use model::agrees_with_the_model;
 
 const ACTORS: [&str; 3] = ["a", "a/b", "a-b"];
 const REQUESTS: [&str; 3] = ["", "r1", "r2"];
+const TIMERS: [&str; 3] = ["", "t1", "t2"];
 
 /// One batch.
 #[derive(Clone, Debug)]
@@ -36,6 +37,12 @@ enum Act {
     Return { to: usize, which: usize },
     Forget { of: usize, which: usize },
     Journal { which: usize, place: u32, len: usize },
+    ForgetJournal { which: usize },
+    SetTimer { name: usize, due_ms: u64, request: Option<usize>, len: usize },
+    CancelTimer { name: usize },
+    Fire { name: usize, due_ms: u64, next_ms: Option<u64> },
+    Birth { of: usize, len: usize },
+    Erase { of: usize },
 }
 
 /// When it was given, when it ends, its length; and whether it names the request of another message.
@@ -76,7 +83,9 @@ impl Arbitrary for Act {
         let (at_ms, kept_ms) = (u64::arbitrary(g) % 100, u64::arbitrary(g) % 50);
         let answer = Answer { at_ms, until_ms: at_ms + kept_ms, len, is_misled: one_in(g, 8) };
         let place = u32::arbitrary(g) % 3;
-        match usize::arbitrary(g) % 11 {
+        let (name, due_ms) = (usize::arbitrary(g) % TIMERS.len(), u64::arbitrary(g) % 2);
+        let next_ms = bool::arbitrary(g).then(|| u64::arbitrary(g) % 2);
+        match usize::arbitrary(g) % 18 {
             0 => Act::Snapshot { len },
             1..=3 => Act::Deliver { to: actor, request, len },
             4 => Act::Done { which, answer: None },
@@ -85,7 +94,14 @@ impl Arbitrary for Act {
             7 => Act::LayAside { which },
             8 => Act::Return { to: actor, which },
             9 if one_in(g, 2) => Act::Forget { of: actor, which },
-            _ => Act::Journal { which, place, len },
+            9 | 10 => Act::Journal { which, place, len },
+            11 => Act::ForgetJournal { which },
+            12 | 13 => Act::SetTimer { name, due_ms, request, len },
+            14 | 15 => Act::Fire { name, due_ms, next_ms },
+            16 if one_in(g, 2) => Act::CancelTimer { name },
+            16 => Act::Birth { of: actor, len },
+            _ if one_in(g, 3) => Act::Erase { of: actor },
+            _ => Act::Birth { of: actor, len },
         }
     }
 }

@@ -7,7 +7,7 @@ use super::actor::Actor;
 use super::*;
 use crate::message::MessageId;
 use crate::store::record::{RecordKey, actor_prefix};
-use crate::store::{BatchOutcome, CommitSeq, Delivered, JournalEntry, LaidAside, StoredMessage};
+use crate::store::{BatchOutcome, CommitSeq, Delivered, JournalEntry, LaidAside, StoredMessage, StoredTimer};
 
 /// What is kept of each actor, and how many numbers were given.
 #[derive(Clone, Default)]
@@ -34,20 +34,29 @@ pub(in super::super) fn agrees_with_the_model(store: &dyn Store, steps: &[Step])
         }
     }
     assert!(model.is_found_in(store));
-    let listed = ACTORS.iter().zip(&model.actors).filter(|(_, actor)| actor.has_records);
-    let mut listed: Vec<_> = listed.map(|(name, _)| path(name)).collect();
-    listed.sort();
-    assert_eq!(store.actors().unwrap(), listed);
+    assert_eq!(store.actors().unwrap(), model.sorted(|actor| actor.has_records));
+    assert_eq!(store.unfinished().unwrap(), model.sorted(Actor::is_unfinished));
     model
 }
 
 impl Model {
+    fn sorted(&self, is_listed: impl Fn(&Actor) -> bool) -> Vec<ActorPath> {
+        let listed = ACTORS.iter().zip(&self.actors).filter(|(_, actor)| is_listed(actor));
+        let mut listed: Vec<_> = listed.map(|(name, _)| path(name)).collect();
+        listed.sort();
+        listed
+    }
+
     /// The batch of `step`, and what must become of it.
     fn carry_out(&mut self, step: &Step) -> (Batch, BatchOutcome) {
         let writer = step.writer.map(|(actor, ahead)| {
             (actor, self.actors[actor].epoch.saturating_add_signed(ahead), self.actors[actor].epoch)
         });
         let before = self.clone();
+        if let Some((actor, epoch, _)) = writer {
+            // So it has an epoch to be raised, should it be erased in this very batch.
+            (self.actors[actor].epoch, self.actors[actor].has_records) = (epoch, true);
+        }
         let (mut records, mut deliveries) = (Vec::new(), Vec::new());
         for act in &step.acts {
             records.extend(self.act(writer.map(|(actor, ..)| actor), *act, &mut deliveries));
@@ -66,7 +75,6 @@ impl Model {
                     *self = before;
                     return (batch, BatchOutcome::Stale { stored: Epoch(stored) });
                 }
-                (self.actors[actor].epoch, self.actors[actor].has_records) = (epoch, true);
                 (batch, committed)
             }
         }
@@ -84,7 +92,8 @@ impl Model {
             Act::Deliver { to, request, len } => {
                 let request = request.map(|request| REQUESTS[request].to_owned());
                 let sender = writer.map(|actor| path(ACTORS[actor]));
-                let message = StoredMessage { request, sender, body: vec![len as u8; len], ..message() };
+                let body = vec![len as u8; len];
+                let message = StoredMessage { request, sender, expires_ms: Some(7), body, ..message() };
                 deliveries.push(self.actors[to].deliver(&mut self.numbers, message.clone()));
                 Some(Record::Deliver { to: path(ACTORS[to]), message })
             }
@@ -130,6 +139,40 @@ impl Model {
                 let content = vec![place as u8; len];
                 own.journal.insert((message, place), content.clone());
                 Some(Record::Journal(JournalEntry { message, place, content }))
+            }
+            Act::ForgetJournal { which } => {
+                let own = own?;
+                let id = own.any(which);
+                let aside = own.aside.get(&id).map(|aside| &aside.message);
+                let message = own.inbox.get(&id).or(aside).map_or(id, |message| message.origin);
+                own.journal.retain(|(of, _), _| *of != message);
+                Some(Record::ForgetJournal { message })
+            }
+            Act::SetTimer { name, due_ms, request, len } => {
+                let request = request.map(|request| REQUESTS[request].to_owned());
+                let message =
+                    StoredMessage { request, expires_ms: Some(9), body: vec![len as u8; len], ..message() };
+                let every_ms = (due_ms > 0).then_some(due_ms);
+                let timer = StoredTimer { name: TIMERS[name].into(), due_ms, every_ms, message };
+                own?.timers.insert(timer.name.clone(), timer.clone());
+                Some(Record::SetTimer(timer))
+            }
+            Act::CancelTimer { name } => {
+                own?.timers.remove(TIMERS[name]);
+                Some(Record::CancelTimer { name: TIMERS[name].into() })
+            }
+            Act::Fire { name, due_ms, next_ms } => {
+                deliveries.push(own?.fire(&mut self.numbers, TIMERS[name], due_ms, next_ms));
+                Some(Record::Fire { name: TIMERS[name].into(), due_ms, next_ms })
+            }
+            Act::Birth { of, len } => {
+                let content = vec![of as u8; len];
+                (self.actors[of].birth, self.actors[of].has_records) = (Some(content.clone()), true);
+                Some(Record::Birth { of: path(ACTORS[of]), content })
+            }
+            Act::Erase { of } => {
+                self.actors[of].erase();
+                Some(Record::Erase { of: path(ACTORS[of]) })
             }
         }
     }

@@ -14,7 +14,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::StoreError;
+use crate::store::StoreError;
 
 const LOCK: &str = "greenroom.lock";
 const MARKER: &str = "greenroom.marker";

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use super::CommitSeq;
+use crate::store::CommitSeq;
 
 /// Two places, written in turn, each in a sector of its own half: a torn write leaves the one before.
 const PLACE_LEN: usize = 64;

@@ -2,18 +2,21 @@
 //!
 //! sled's flush survives the kill of the process but is no sync of the disk, so each group is followed by an
 //! `fdatasync` of our own. Even so only [`StorePromise::ProcessCrash`] is promised: what sled moves in the background
-//! cannot be ordered from outside. The guards of the folder are in `store_folder`, the one against a silently
-//! shortened log in `commit_marker`, and each record carries its own checksum (`record`).
+//! cannot be ordered from outside. Each record carries its own checksum (`record`).
+
+mod folder; // lock and mending
+mod marker; // the newest acknowledged commit, kept outside of sled, against a silently shortened log
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::commit_marker::CommitMarker;
+use folder::StoreFolder;
+use marker::CommitMarker;
+
 use super::error::catching;
 use super::layout::{self, Engine, Entries, Writes};
-use super::store_folder::StoreFolder;
 use super::{
     Batch, BatchOutcome, Cause, LaidAside, Ownership, Scan, SoleOwner, Store, StoreError, StorePromise,
 };
