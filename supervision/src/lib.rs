@@ -56,6 +56,7 @@ mod pool_ref;
 mod rerouting;
 mod route;
 mod routing;
+mod starting;
 mod supervisor;
 mod supervisor_ref;
 mod supervisor_spec;

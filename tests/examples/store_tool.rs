@@ -15,16 +15,20 @@ fn text(output: &std::process::Output) -> String {
 
 /// An actor with a state, a message that was laid aside, and one that waits.
 fn fill(folder: &std::path::Path) -> MessageId {
-    let store = SledStore::open(folder).unwrap();
-    let desk = ActorPath::parse("desk").unwrap();
+    let store = SledStore::open(folder).expect("the test's own stage");
+    let desk = ActorPath::parse("desk").expect("the test's own stage");
     let message = StoredMessage { name: "ticket".into(), version: 3, ..StoredMessage::default() };
     let deliver = |message: &StoredMessage| Record::Deliver { to: desk.clone(), message: message.clone() };
-    let outcome = store.commit(&[Batch::from_outside(vec![deliver(&message), deliver(&message)])]).unwrap();
+    let outcome = store
+        .commit(&[Batch::from_outside(vec![deliver(&message), deliver(&message)])])
+        .expect("the test's own stage");
     let greenroom::BatchOutcome::Committed { deliveries, .. } = &outcome[0] else { panic!("{outcome:?}") };
     let greenroom::Delivered::New(first) = deliveries[0] else { panic!("{deliveries:?}") };
     let state = Snapshot { type_name: "desk.state".into(), version: 2, seq: 1, state: vec![7; 30] };
     let aside = Record::LayAside { message: first, cause: "the handler fell over it".into() };
-    store.commit(&[Batch::of(desk, Epoch(4), vec![Record::Snapshot(state), aside])]).unwrap();
+    store
+        .commit(&[Batch::of(desk, Epoch(4), vec![Record::Snapshot(state), aside])])
+        .expect("the test's own stage");
     first
 }
 

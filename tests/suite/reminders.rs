@@ -87,8 +87,8 @@ fn sleeper(board: &Board) -> ActorSpec<Sleeper> {
 }
 
 async fn world(store: &MemoryStore, board: &Board) -> (Runtime, greenroom::ActorRef<Sleeper>) {
-    let runtime = Runtime::builder().store(store.clone()).start().await.unwrap();
-    let actor = runtime.spawn_spec(sleeper(board)).await.unwrap();
+    let runtime = Runtime::builder().store(store.clone()).start().await.expect("the test's own stage");
+    let actor = runtime.spawn_spec(sleeper(board)).await.expect("the test's own stage");
     (runtime, actor)
 }
 

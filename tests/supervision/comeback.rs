@@ -20,7 +20,7 @@ impl Board {
     }
 
     async fn until(&self, count: usize) -> Vec<String> {
-        self.0.subscribe().wait_for(|lines| lines.len() >= count).await.unwrap().clone()
+        self.0.subscribe().wait_for(|lines| lines.len() >= count).await.expect("the test's own stage").clone()
     }
 }
 
@@ -83,9 +83,10 @@ struct Stage {
 async fn world(store: &MemoryStore, is_first: bool) -> (Runtime, DynamicRef<Case>, Board) {
     let board = Board::default();
     let stage = Stage { is_first, board: board.clone() };
-    let runtime = Runtime::builder().store(store.clone()).resource(stage).start().await.unwrap();
+    let runtime =
+        Runtime::builder().store(store.clone()).resource(stage).start().await.expect("the test's own stage");
     let cases = DynamicSupervisor::<Case>::named("cases").durable();
-    let cases = runtime.supervise(cases).await.unwrap().dynamic::<Case>();
+    let cases = runtime.supervise(cases).await.expect("the test's own stage").dynamic::<Case>();
     (runtime, cases, board)
 }
 
@@ -98,7 +99,7 @@ fn note(text: &str, waits: bool) -> Note {
 }
 
 async fn names(cases: &DynamicRef<Case>) -> Vec<String> {
-    cases.children().await.unwrap().into_iter().map(|child| child.name).collect()
+    cases.children().await.expect("the test's own stage").into_iter().map(|child| child.name).collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -140,7 +141,7 @@ async fn a_child_that_was_terminated_does_not_come_back_and_what_waits_for_it_is
 
     assert!(names(&cases).await.is_empty());
     let path = ActorPath::parse("cases/busy").unwrap();
-    assert_eq!(runtime.unclaimed().await.unwrap(), [path.clone()]);
+    assert_eq!(runtime.unclaimed().await.unwrap(), std::slice::from_ref(&path));
     runtime.erase(&path).await.unwrap();
     assert_eq!(runtime.unclaimed().await.unwrap(), []);
     runtime.shutdown(secs(1)).await;

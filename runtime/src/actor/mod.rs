@@ -2,6 +2,7 @@
 
 mod ask_step;
 mod behavior;
+mod beside;
 pub(crate) mod context;
 mod durable;
 mod exit;

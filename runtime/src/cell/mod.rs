@@ -1,5 +1,6 @@
 //! What runs it: the cell that lasts, the incarnations that come and go in it, and the seam to ractor and to supervisors.
 
+mod aftermath; // what follows a message that was not handled to its end
 mod core;
 mod incarnation;
 mod lifecycle;
