@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use greenroom::DurableMessage;
 use greenroom::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::out_file::{OutFile, OutLine};
 
@@ -15,11 +17,11 @@ pub(crate) struct Archive {
 }
 
 /// Writes the line, unless the ticket is finished already. Answered when it is on disk.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Finish(pub(crate) OutLine);
 
 /// Whether the ticket is finished.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct IsFinished(pub(crate) String);
 
 /// Answered when the ticket is finished.
@@ -77,6 +79,7 @@ impl Handler<WhenFinished> for Archive {
 
 impl Message for Finish {
     type Reply = ();
+    const NAME: Option<&'static str> = Some("support-desk/finish");
     fn again(&self) -> Option<Self> {
         Some(self.clone())
     }
@@ -84,10 +87,15 @@ impl Message for Finish {
 
 impl Message for IsFinished {
     type Reply = bool;
+    const NAME: Option<&'static str> = Some("support-desk/is-finished");
     fn again(&self) -> Option<Self> {
         Some(self.clone())
     }
 }
+
+// Asked by durable roles, as steps.
+impl DurableMessage for Finish {}
+impl DurableMessage for IsFinished {}
 
 impl Message for WhenFinished {
     type Reply = ();

@@ -40,13 +40,13 @@ impl Attempt {
 
 /// Has the line written, unless the ticket is finished already. On disk when this returns.
 pub(crate) async fn finish<A: Actor>(line: OutLine, cx: &Context<'_, A>) -> Result<(), Failure> {
-    Ok(archive(cx)?.ask(Finish(line)).await?)
+    cx.ask(&archive(cx)?, Finish(line)).await
 }
 
 /// Whether the ticket is finished. A role asks before it works on an offer that may be a repeated one: so nobody has
 /// to remember all the tickets there ever were.
 pub(crate) async fn is_finished<A: Actor>(ticket: &str, cx: &Context<'_, A>) -> Result<bool, Failure> {
-    Ok(archive(cx)?.ask(IsFinished(ticket.to_owned())).await?)
+    cx.ask(&archive(cx)?, IsFinished(ticket.to_owned())).await
 }
 
 fn archive<A: Actor>(cx: &Context<'_, A>) -> Result<ActorRef<Archive>, Failure> {
