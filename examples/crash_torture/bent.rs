@@ -6,18 +6,19 @@ use greenroom::{
     ActorPath, Batch, BatchOutcome, LaidAside, Ownership, Record, Scan, Store, StoreError, StorePromise,
 };
 
-use crate::bank::Front;
-use crate::item::{SENDERS, path};
-
 /// What is bent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bend {
     /// What came of a step is not written.
     StepResults,
-    /// The fronts come back without the numbers they have seen.
-    SeenNumbers,
+    /// Under which id a message was sent is not written, nor what was answered.
+    Requests,
     /// That a message is done is written with the next group.
     Removals,
+    /// An actor comes back without its timers.
+    Timers,
+    /// How an actor was made is not written.
+    Births,
 }
 
 pub(crate) struct Bent {
@@ -37,7 +38,7 @@ impl Store for Bent {
     fn commit(&self, group: &[Batch]) -> Result<Vec<BatchOutcome>, StoreError> {
         let mut bent = group.to_vec();
         match self.bend {
-            Bend::SeenNumbers => {}
+            Bend::Requests => bent.iter_mut().flat_map(|batch| &mut batch.records).for_each(forget_request),
             Bend::StepResults => {
                 for batch in &mut bent {
                     // Intents have the even places.
@@ -46,6 +47,12 @@ impl Store for Bent {
                     );
                 }
             }
+            Bend::Births => {
+                for batch in &mut bent {
+                    batch.records.retain(|record| !matches!(record, Record::Birth { .. }));
+                }
+            }
+            Bend::Timers => {}
             Bend::Removals => {
                 let mut late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
                 let before = std::mem::take(&mut *late);
@@ -66,8 +73,8 @@ impl Store for Bent {
 
     fn scan(&self, actor: &ActorPath) -> Result<Scan, StoreError> {
         let mut scan = self.inner.scan(actor)?;
-        if self.bend == Bend::SeenNumbers && (0..SENDERS).any(|n| path("front", n) == *actor) {
-            forget_seen(&mut scan);
+        if self.bend == Bend::Timers {
+            scan.timers.clear();
         }
         Ok(scan)
     }
@@ -89,10 +96,10 @@ impl Store for Bent {
     }
 }
 
-fn forget_seen(scan: &mut Scan) {
-    let Some(snapshot) = &mut scan.snapshot else { return };
-    if let Ok(front) = rmp_serde::from_slice::<Front>(&snapshot.state) {
-        let forgetful = Front { seen: Default::default(), ..front };
-        snapshot.state = rmp_serde::to_vec_named(&forgetful).unwrap_or_default();
+fn forget_request(record: &mut Record) {
+    match record {
+        Record::Deliver { message, .. } => message.request = None,
+        Record::Done { answer, .. } => *answer = None,
+        _ => {}
     }
 }

@@ -4,12 +4,15 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use greenroom::{
     ActorPath, Batch, BatchOutcome, LaidAside, Ownership, Scan, Store, StoreError, StorePromise,
 };
 
 use crate::told::Told;
+
+const ASK_EVERY: Duration = Duration::from_secs(1);
 
 /// Before or after the n-th call of one kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,9 +114,10 @@ impl StopsAt {
     }
 
     fn stand_still(&self) {
-        self.told.say("boundary");
         loop {
-            std::thread::park();
+            // Again and again: without a parent nobody would ever kill it.
+            self.told.say("boundary");
+            std::thread::park_timeout(ASK_EVERY);
         }
     }
 }

@@ -5,20 +5,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use greenroom::{
-    ActorRef, Address, Backoff, LifeState, Place, Resolution, Runtime, RuntimeConfig, SledStore, Store,
-};
+use greenroom::{ActorRef, Backoff, LifeState, Place, Resolution, Runtime, RuntimeConfig, SledStore, Store};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::args::Args;
-use crate::bank::{self, Enter, Front, Payment};
+use crate::bank::{self, IsQuiet, Payment};
 use crate::bent::{Bend, Bent};
 use crate::boundary::StopsAt;
 use crate::dice::mix;
 use crate::early::{Early, EarlyAnswers};
-use crate::item::{Item, SENDERS, path};
+use crate::item::{COUNTERS, Item, SENDERS, path};
 use crate::outside::Outside;
 use crate::sabotage::Sabotage;
 use crate::told::Told;
@@ -29,6 +27,8 @@ const KILL_EVERY: Duration = Duration::from_millis(25);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// So many looks in a row must find nothing to do before the bank counts as finished.
 const IDLE_LOOKS: u32 = 20;
+/// So many looks for reminders to come.
+const LOOKS_MAX: u32 = 500;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Lives one life.
@@ -50,18 +50,20 @@ pub(crate) async fn live(args: &Args) -> Result<(), Box<dyn Error>> {
             max: Duration::from_millis(200),
             ..Backoff::default()
         },
+        // Long enough for whoever repeats something, and short enough to be over while the bank is killed on.
+        answers_kept: Duration::from_secs(30),
         ..RuntimeConfig::default()
     };
     let store = stacked(Arc::new(SledStore::open(folder)?), args, &told);
-    let runtime = Runtime::builder().config(config).store(store).seed(args.seed).start().await?;
+    let runtime = Runtime::builder().config(config).store(store).seed(args.seed).resource(outside.clone());
+    let runtime = runtime.start().await?;
     told.listen(runtime.events());
-    bank::open(&runtime, &outside).await?;
+    bank::open(&runtime, &told).await?;
 
     let mut tasks = JoinSet::new();
     for sender in 0..SENDERS {
-        let front = runtime.resolve(&Address::<Front>::new(path("front", sender)))?;
         let lines = connect(parent, args.life, &format!("client {sender}")).await?;
-        tasks.spawn(serve(lines, sender, front));
+        tasks.spawn(serve(lines, sender, runtime.clone().into_guest()));
     }
     tasks.spawn(decide(runtime.clone().into_guest(), outside.clone()));
     let dice = mix(args.seed ^ u64::from(args.life) << 32);
@@ -90,8 +92,10 @@ fn stacked(sled: Arc<dyn Store>, args: &Args, told: &Arc<Told>) -> Arc<dyn Store
         Some(Sabotage::AckBeforeFlush) => Arc::new(EarlyAnswers::new(haunted, Early::All)),
         Some(Sabotage::ReleaseBeforeCommit) => Arc::new(EarlyAnswers::new(haunted, Early::Releases)),
         Some(Sabotage::DropStepResult) => Arc::new(Bent::new(haunted, Bend::StepResults)),
-        Some(Sabotage::ForgetDedup) => Arc::new(Bent::new(haunted, Bend::SeenNumbers)),
+        Some(Sabotage::ForgetDedup) => Arc::new(Bent::new(haunted, Bend::Requests)),
         Some(Sabotage::SplitInboxRemoval) => Arc::new(Bent::new(haunted, Bend::Removals)),
+        Some(Sabotage::ForgetTimers) => Arc::new(Bent::new(haunted, Bend::Timers)),
+        Some(Sabotage::ForgetBirths) => Arc::new(Bent::new(haunted, Bend::Births)),
         Some(Sabotage::NoEpochCheck | Sabotage::ClearOwnerBeforeAccept) | None => haunted,
     };
     match args.at {
@@ -110,18 +114,12 @@ async fn connect(parent: SocketAddr, life: u32, hello: &str) -> std::io::Result<
 }
 
 /// Serves one client: each line is a number, and each answer says that it was accepted, or also handled.
-async fn serve(mut lines: BufReader<TcpStream>, sender: u8, front: ActorRef<Front>) {
+async fn serve(mut lines: BufReader<TcpStream>, sender: u8, runtime: Runtime) {
     let mut line = String::new();
     while let Ok(1..) = lines.read_line(&mut line).await {
         let Ok(number) = line.trim().parse() else { return };
         line.clear();
-        let item = Item { sender, number };
-        let answer = if item.is_asked() {
-            front.ask(Enter { item }).within(PATIENCE).await.map_err(|error| error.to_string())
-        } else {
-            front.tell(Enter { item }).await.map_err(|error| error.to_string())
-        };
-        let answer = match answer {
+        let answer = match bank::hand_in(&runtime, Item { sender, number }).await {
             Ok(()) => format!("ok {number}\n"),
             Err(error) => format!("no {number} {error}\n"),
         };
@@ -173,15 +171,29 @@ async fn kill_actors(runtime: Runtime, seed: u64) {
     }
 }
 
-/// Waits until nobody has anything to do.
+/// Waits until nobody has anything to do but the tickers, which have never done; what they await must have come.
 async fn finish(runtime: &Runtime) {
-    let mut idle = 0;
+    let tickers: Vec<_> = (0..COUNTERS).map(|n| path("ticker", n)).collect();
+    let (mut idle, mut looks) = (0, 0);
     while idle < IDLE_LOOKS {
         let is_idle = |place: &Place| {
             let look = place.observe();
-            look.waiting == 0 && look.in_hand.is_none() && look.state == LifeState::Running
+            tickers.contains(place.path())
+                || look.waiting == 0 && look.in_hand.is_none() && look.state == LifeState::Running
         };
-        idle = if runtime.places().iter().all(is_idle) { idle + 1 } else { 0 };
+        looks += 1;
+        // After that the judge may say what did not come.
+        let is_quiet = looks > LOOKS_MAX || are_quiet(runtime).await;
+        idle = if is_quiet && runtime.places().iter().all(is_idle) { idle + 1 } else { 0 };
         runtime.clock().sleep(LOOK_EVERY).await;
     }
+}
+
+async fn are_quiet(runtime: &Runtime) -> bool {
+    for ticker in bank::tickers(runtime) {
+        if !ticker.ask(IsQuiet).await.unwrap_or(false) {
+            return false;
+        }
+    }
+    true
 }

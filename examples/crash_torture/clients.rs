@@ -14,9 +14,8 @@ use crate::switchboard::Lines;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Book {
     /// All numbers below were accepted. This one is sent next, perhaps once more.
+    /// Of those below, the ones that were asked were also handled: the bank has said so.
     pub(crate) accepted: u64,
-    /// All numbers below that were asked were handled: the bank has said so.
-    pub(crate) handled: u64,
 }
 
 /// The books of all clients.
@@ -35,9 +34,6 @@ impl Books {
     fn accept(&self, item: Item) {
         let mut book = self.0[usize::from(item.sender)].lock().unwrap_or_else(PoisonError::into_inner);
         book.accepted = book.accepted.max(item.number + 1);
-        if item.is_asked() {
-            book.handled = book.handled.max(item.number + 1);
-        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! A store that answers before it has written: some batches are held back in memory for a while.
 //!
 //! It says beforehand how the store will answer: each message takes the next number, then the batch itself does. What it
-//! cannot foretell (claims, requests, what comes from another life) it carries out at once, behind all that it holds.
+//! cannot foretell (claims, timers, what may have been sent before) it carries out at once, behind all that it holds.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -11,6 +11,8 @@ use greenroom::{
     ActorPath, Batch, BatchOutcome, CommitSeq, Delivered, Epoch, LaidAside, MessageId, Ownership, Record,
     Scan, Store, StoreError, StorePromise,
 };
+
+use crate::item::Item;
 
 const HELD_FOR: Duration = Duration::from_millis(15);
 
@@ -41,6 +43,8 @@ struct State {
     /// The store's position with all that is held; `None` before the first commit.
     seq: Option<u64>,
     lives: BTreeMap<ActorPath, Epoch>,
+    /// By client, above which number this life has seen nothing, and no earlier one can have.
+    seen: BTreeMap<u8, u64>,
 }
 
 impl EarlyAnswers {
@@ -62,14 +66,27 @@ impl EarlyAnswers {
 }
 
 impl State {
+    /// Whether the batch brings work that was never handed in before: a client repeats the last that it handed in, or the
+    /// one before it.
+    fn is_new(&mut self, batch: &Batch) -> bool {
+        let [Record::Deliver { message, .. }] = &batch.records[..] else { return false };
+        let Some(item) = message.request.as_deref().and_then(Item::of_request) else { return false };
+        let first = item.number + 1;
+        let seen = self.seen.entry(item.sender).or_insert(first);
+        let is_new = item.number > *seen;
+        *seen = item.number.max(*seen);
+        is_new
+    }
+
     fn foretell(&mut self, batch: &Batch, early: Early) -> Option<BatchOutcome> {
+        let is_new = self.is_new(batch);
         let seq = self.seq.as_mut()?;
         let is_early = match &batch.writer {
             None => early == Early::All,
             Some(writer) => !batch.records.is_empty() && self.lives.get(&writer.actor) == Some(&writer.epoch),
         };
         let is_foreseeable = |record: &Record| match record {
-            Record::Deliver { message, .. } => message.request.is_none(),
+            Record::Deliver { message, .. } => message.request.is_none() || is_new,
             Record::Snapshot(_) | Record::Done { .. } | Record::Tries { .. } | Record::Journal(_) => true,
             _ => false,
         };

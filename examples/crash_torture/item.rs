@@ -5,7 +5,7 @@
 use greenroom::ActorPath;
 use serde::{Deserialize, Serialize};
 
-/// Clients, each with its own front.
+/// Clients.
 pub(crate) const SENDERS: u8 = 4;
 pub(crate) const ACCOUNTS: u8 = 8;
 /// Each counter for orders, cases and reminders is there twice.
@@ -40,6 +40,17 @@ pub(crate) enum Work {
 impl Item {
     pub(crate) fn lane(self) -> Lane {
         Lane(u16::from(self.sender) * WAYS as u16 + (self.number % WAYS) as u16)
+    }
+
+    /// The id under which it is handed in, and known again.
+    pub(crate) fn request(self) -> String {
+        format!("{}/{}", self.sender, self.number)
+    }
+
+    /// The work that is handed in under that id.
+    pub(crate) fn of_request(request: &str) -> Option<Self> {
+        let (sender, number) = request.split_once('/')?;
+        Some(Item { sender: sender.parse().ok()?, number: number.parse().ok()? })
     }
 
     /// Its number within its lane, from 0.

@@ -1,14 +1,16 @@
 //! The judge: compares what the clients were told with what lies in the store. It asks no actor.
 //!
 //! Every message that one actor sends to another is committed with its sender's state, and so at each instant what was sent
-//! has been applied by the receiver, or waits for it. The judge checks that at each kill, and at the end that nothing waits.
+//! has been applied by the receiver, or waits for it; so is every reminder, with the state of who set it. The judge checks
+//! that at each kill, and at the end that nothing waits.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 use crate::applied::Applied;
-use crate::bank::{self, Credit, Debit, Enter, NewCase, NewOrder, Offered, Pay, Remind, Ring, Ship};
+use crate::bank::{self, BEAT, Credit, Debit, Due, NewCase, NewOrder, Offered, Pay, Remind, Ship, Ticker};
 use crate::clients::Books;
-use crate::item::{ACCOUNTS, DEPOSIT, Item, Lane, SENDERS, Work};
+use crate::item::{ACCOUNTS, DEPOSIT, Item, Lane, Work};
 use crate::picture::{Lying, Picture};
 use crate::verdict::Verdict;
 
@@ -25,20 +27,22 @@ pub(crate) fn judge(picture: &Picture, books: &Books, when: When, verdict: &mut 
     verdict.lost += picture.damage.len() as u64;
     let applied = all_applied(picture);
     verdict.applied_twice = applied.iter().map(|applied| applied.twice()).sum();
-    verdict.reordered = applied.iter().map(|applied| applied.reordered()).sum::<u64>()
-        + picture.fronts.iter().map(|front| front.state.reordered).sum::<u64>();
-    for sender in 0..SENDERS {
-        verdict.lost += lost_at_the_front(&picture.fronts[usize::from(sender)], books, sender);
-    }
-    for hop in hops(picture) {
-        let (sent, there) = (hop.sent, hop.applied.count(hop.lane) + hop.waiting);
-        match (when, hop.is_timer) {
-            (When::AtTheEnd, _) => {} // counted below, over the whole way
-            (When::AfterKill, true) => verdict.timers_missed += sent.saturating_sub(there),
-            (When::AfterKill, false) => verdict.lost += sent.saturating_sub(there),
+    verdict.reordered = applied.iter().map(|applied| applied.reordered()).sum();
+    for hop in hops(picture, books) {
+        let there = hop.applied.count(hop.lane) + hop.waiting;
+        match when {
+            When::AtTheEnd => {} // counted below, over the whole way
+            When::AfterKill => verdict.lost += hop.sent.start().saturating_sub(there),
         }
         // Its sender no longer knows of it, and will send it again; or it was applied, and will be again.
-        verdict.applied_twice += there.saturating_sub(sent) + hop.waiting_again;
+        verdict.applied_twice += there.saturating_sub(*hop.sent.end()) + hop.waiting_again;
+    }
+    for lane in Lane::all() {
+        verdict.lost += told_too_early(picture, books, lane);
+    }
+    verdict.outlived = picture.tickers.iter().map(|ticker| ticker.state.outlived).sum();
+    for ticker in &picture.tickers {
+        judge_timers(ticker, verdict);
     }
     verdict.money_drift += money_drift(picture);
     owners(picture, verdict);
@@ -55,47 +59,67 @@ fn all_applied(picture: &Picture) -> Vec<&Applied> {
     all.extend(picture.shippings.iter().map(|shipping| &shipping.state.applied));
     all.extend(picture.givers.iter().map(|giver| &giver.state.cases));
     all.extend(picture.takers.iter().map(|taker| &taker.state.offers));
-    all.extend(picture.tickers.iter().map(|ticker| &ticker.state.applied));
-    all.extend(picture.bells.iter().map(|bell| &bell.state.rung));
+    all.extend(picture.tickers.iter().map(|ticker| &ticker.state.set));
     all
 }
 
-/// What a client was told is accepted is in the state of its front or waits there; what it was told is handled is in the
-/// state.
-fn lost_at_the_front(front: &Lying<bank::Front>, books: &Books, sender: u8) -> u64 {
-    let (book, next) = (books.of(sender), front.state.next);
-    let waiting: BTreeSet<u64> = front.waiting(bank::name::<Enter>()).map(|item| item.number).collect();
-    let not_there = (next..book.accepted).filter(|number| !waiting.contains(number)).count() as u64;
-    not_there + u64::from(book.handled > next && waiting.contains(&(book.handled - 1)))
+/// What waits although its client was told that it is handled.
+fn told_too_early(picture: &Picture, books: &Books, lane: Lane) -> u64 {
+    let counter = usize::from(lane.counter());
+    let accepted = books.of(lane.sender()).accepted;
+    let is_told = |item: &Item| item.lane() == lane && item.is_asked() && item.number < accepted;
+    let waiting = match lane.work() {
+        Work::Transfer => {
+            let from = &picture.accounts[usize::from(lane.accounts().0)];
+            from.waiting(bank::name::<Debit>()).filter(is_told).count()
+        }
+        Work::Order => picture.receptions[counter].waiting(bank::name::<NewOrder>()).filter(is_told).count(),
+        Work::Case => picture.givers[counter].waiting(bank::name::<NewCase>()).filter(is_told).count(),
+        Work::Reminder => picture.tickers[counter].waiting(bank::name::<Remind>()).filter(is_told).count(),
+    };
+    waiting as u64
 }
 
-/// One way from an actor to the next, of one lane.
+/// One way to an actor, of one lane.
 struct Hop<'a> {
     lane: Lane,
-    sent: u64,
+    /// How much was sent at least, and at most: what a client sent last it may not have been told of, and who asks writes
+    /// down that it asked only when it has the answer.
+    sent: RangeInclusive<u64>,
     applied: &'a Applied,
     /// What waits there and was not applied.
     waiting: u64,
     /// What waits there although it was applied.
     waiting_again: u64,
-    is_timer: bool,
 }
 
 impl<'a> Hop<'a> {
-    fn of<S>(lane: Lane, sent: u64, at: &Lying<S>, message: &str, applied: &'a Applied) -> Self {
+    fn of<S>(
+        lane: Lane,
+        sent: RangeInclusive<u64>,
+        at: &Lying<S>,
+        message: &str,
+        applied: &'a Applied,
+    ) -> Self {
         let (mut waiting, mut waiting_again) = (BTreeSet::new(), 0);
         for item in at.waiting(message).filter(|item| item.lane() == lane) {
             let is_new = !applied.has(lane, item.index()) && waiting.insert(item);
             waiting_again += u64::from(!is_new);
         }
-        Hop { lane, sent, applied, waiting: waiting.len() as u64, waiting_again, is_timer: false }
+        Hop { lane, sent, applied, waiting: waiting.len() as u64, waiting_again }
     }
 }
 
-fn hops(picture: &Picture) -> Vec<Hop<'_>> {
+/// What was sent together with what its sender applied.
+fn exactly(applied: &Applied, lane: Lane) -> RangeInclusive<u64> {
+    applied.count(lane)..=applied.count(lane)
+}
+
+fn hops<'a>(picture: &'a Picture, books: &Books) -> Vec<Hop<'a>> {
     let mut hops = Vec::new();
     for lane in Lane::all() {
-        let sent = lane.len_after(picture.fronts[usize::from(lane.sender())].state.next);
+        let accepted = books.of(lane.sender()).accepted;
+        let sent = lane.len_after(accepted)..=lane.len_after(accepted + 1);
         let counter = usize::from(lane.counter());
         match lane.work() {
             Work::Transfer => {
@@ -103,7 +127,7 @@ fn hops(picture: &Picture) -> Vec<Hop<'_>> {
                 let (from, to) = (&picture.accounts[usize::from(from)], &picture.accounts[usize::from(to)]);
                 let (debits, credits) = (&from.state.debits, &to.state.credits);
                 hops.push(Hop::of(lane, sent, from, bank::name::<Debit>(), debits));
-                hops.push(Hop::of(lane, debits.count(lane), to, bank::name::<Credit>(), credits));
+                hops.push(Hop::of(lane, exactly(debits, lane), to, bank::name::<Credit>(), credits));
             }
             Work::Order => {
                 let reception = &picture.receptions[counter];
@@ -111,25 +135,37 @@ fn hops(picture: &Picture) -> Vec<Hop<'_>> {
                 let [first, second, third] =
                     [&reception.state.applied, &payment.state.applied, &shipping.state.applied];
                 hops.push(Hop::of(lane, sent, reception, bank::name::<NewOrder>(), first));
-                hops.push(Hop::of(lane, first.count(lane), payment, bank::name::<Pay>(), second));
-                hops.push(Hop::of(lane, second.count(lane), shipping, bank::name::<Ship>(), third));
+                hops.push(Hop::of(lane, exactly(first, lane), payment, bank::name::<Pay>(), second));
+                let in_hand = payment.waiting(bank::name::<Pay>()).any(|item| item.lane() == lane);
+                let asked = second.count(lane)..=second.count(lane) + u64::from(in_hand);
+                hops.push(Hop::of(lane, asked, shipping, bank::name::<Ship>(), third));
             }
             Work::Case => {
                 let giver = &picture.givers[counter];
                 hops.push(Hop::of(lane, sent, giver, bank::name::<NewCase>(), &giver.state.cases));
             }
             Work::Reminder => {
-                let (ticker, bell) = (&picture.tickers[counter], &picture.bells[counter]);
-                let applied = &ticker.state.applied;
-                hops.push(Hop::of(lane, sent, ticker, bank::name::<Remind>(), applied));
-                let due = ticker.state.due.values().filter(|item| item.lane() == lane).count() as u64;
-                let rung = applied.count(lane) - due;
-                let ring = Hop::of(lane, rung, bell, bank::name::<Ring>(), &bell.state.rung);
-                hops.push(Hop { is_timer: true, ..ring });
+                let ticker = &picture.tickers[counter];
+                hops.push(Hop::of(lane, sent, ticker, bank::name::<Remind>(), &ticker.state.set));
             }
         }
     }
     hops
+}
+
+/// Each reminder that is awaited is set, or has come and waits; and no other. Each came once, not before its time.
+fn judge_timers(ticker: &Lying<Ticker>, verdict: &mut Verdict) {
+    let Ticker { awaited, came, beats, early, beats_missed, .. } = &ticker.state;
+    let mut to_come = ticker.timers.clone();
+    let beats_on = to_come.remove(BEAT);
+    verdict.timers_missed += early + beats_missed + u64::from(beats.is_some() && !beats_on);
+    for item in ticker.waiting(bank::name::<Due>()) {
+        // It waits already, or is set still.
+        verdict.applied_twice += u64::from(!to_come.insert(item.request()));
+    }
+    let awaited: BTreeSet<String> = awaited.keys().map(|item| item.request()).collect();
+    verdict.timers_missed += awaited.difference(&to_come).count() as u64;
+    verdict.applied_twice += to_come.difference(&awaited).count() as u64 + came.twice();
 }
 
 /// Each balance is what was applied to it; and all balances, with what is on its way, are what there was at first.
@@ -177,7 +213,7 @@ fn judge_end(picture: &Picture, books: &Books, verdict: &mut Verdict) {
             Work::Transfer => picture.accounts[usize::from(lane.accounts().1)].state.credits.count(lane),
             Work::Order => picture.shippings[counter].state.applied.count(lane),
             Work::Case => picture.takers.iter().map(|taker| taker.state.taken.count(lane)).sum(),
-            Work::Reminder => picture.bells[counter].state.rung.count(lane),
+            Work::Reminder => picture.tickers[counter].state.came.count(lane),
         };
         match lane.work() {
             Work::Reminder => verdict.timers_missed += accepted.saturating_sub(ended),
@@ -185,4 +221,6 @@ fn judge_end(picture: &Picture, books: &Books, verdict: &mut Verdict) {
         }
     }
     verdict.lost += picture.givers.iter().map(|giver| giver.state.open.len() as u64).sum::<u64>();
+    let beats = picture.tickers.iter().filter_map(|ticker| ticker.state.beats);
+    verdict.timers_missed += beats.filter(|beats| beats.life != verdict.kills).count() as u64;
 }

@@ -61,6 +61,9 @@ pub(crate) struct Surroundings {
 pub(crate) struct Seen {
     /// From the start of the process until all actors were up.
     pub(crate) recovery: Option<Duration>,
+    /// The actors that the bank had to start, and how many came back by themselves.
+    pub(crate) started: Vec<String>,
+    pub(crate) came_back: u64,
     /// Dead letters, damage and the like, which nobody planned.
     pub(crate) troubles: Vec<String>,
     /// The store failed, which nothing here makes it do.
@@ -194,6 +197,8 @@ impl Surroundings {
             Some(("repeated", key)) => self.server.calls().is_told(key),
             Some(("parked", key)) => self.server.calls().is_parked(key),
             Some(("failed", why)) => seen.failed = Some(why.to_owned()),
+            Some(("started", path)) => seen.started.push(path.to_owned()),
+            Some(("back", _)) => seen.came_back += 1,
             Some(("trouble", what)) => seen.troubles.push(what.to_owned()),
             _ => match word {
                 "ready" => seen.recovery = Some(self.clock.now() - started),

@@ -14,7 +14,7 @@ use crate::told::Told;
 /// So often somebody who does not live yet is looked for: it comes up at the same time.
 const LOOKS_MAX: u32 = 2_000;
 
-/// What each actor is started with.
+/// A resource of the runtime.
 #[derive(Clone)]
 pub(crate) struct Outside {
     pub(crate) server: SocketAddr,

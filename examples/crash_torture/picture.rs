@@ -1,13 +1,16 @@
 //! The store, read again after a kill: the state of each actor of the bank, and what waits for it.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::path::Path;
 
 use greenroom::{ActorPath, SledStore, Store};
 use serde::de::DeserializeOwned;
 
-use crate::bank::{self, Account, Bell, Carried, Front, Giver, Payment, Reception, Shipping, Taker, Ticker};
-use crate::item::{ACCOUNTS, COUNTERS, Item, SENDERS, TAKERS, path};
+use crate::bank::{
+    self, Account, Beat, Carried, Giver, IsQuiet, Payment, Reception, Shipping, Taker, Ticker,
+};
+use crate::item::{ACCOUNTS, COUNTERS, Item, TAKERS, path};
 
 /// One actor, as it lies in the store.
 #[derive(Debug)]
@@ -15,12 +18,13 @@ pub(crate) struct Lying<S> {
     pub(crate) state: S,
     /// Work that waits, oldest first, with the name of its message.
     inbox: Vec<(String, Item)>,
+    /// The names of its timers.
+    pub(crate) timers: BTreeSet<String>,
 }
 
 /// The whole bank at one instant.
 #[derive(Debug)]
 pub(crate) struct Picture {
-    pub(crate) fronts: Vec<Lying<Front>>,
     pub(crate) accounts: Vec<Lying<Account>>,
     pub(crate) receptions: Vec<Lying<Reception>>,
     pub(crate) payments: Vec<Lying<Payment>>,
@@ -28,7 +32,8 @@ pub(crate) struct Picture {
     pub(crate) givers: Vec<Lying<Giver>>,
     pub(crate) takers: Vec<Lying<Taker>>,
     pub(crate) tickers: Vec<Lying<Ticker>>,
-    pub(crate) bells: Vec<Lying<Bell>>,
+    /// Who has something to see to.
+    pub(crate) unfinished: BTreeSet<String>,
     /// Records that the store would not vouch for, and messages that were laid aside.
     pub(crate) damage: Vec<String>,
 }
@@ -48,9 +53,9 @@ impl Picture {
     /// In one sentence, why it cannot be read, or what in it is damaged.
     pub(crate) fn take(folder: &Path) -> Result<Self, String> {
         let store = SledStore::open(folder).map_err(|error| format!("{error}"))?;
+        let unfinished = store.unfinished().map_err(|error| format!("{error}"))?;
         let mut reader = Reader { store, damage: Vec::new() };
         Ok(Picture {
-            fronts: reader.all("front", SENDERS)?,
             accounts: reader.all("account", ACCOUNTS)?,
             receptions: reader.all("reception", COUNTERS)?,
             payments: reader.all("payment", COUNTERS)?,
@@ -58,7 +63,7 @@ impl Picture {
             givers: reader.all("giver", COUNTERS)?,
             takers: reader.all("taker", TAKERS)?,
             tickers: reader.all("ticker", COUNTERS)?,
-            bells: reader.all("bell", COUNTERS)?,
+            unfinished: unfinished.iter().map(ToString::to_string).collect(),
             damage: reader.damage,
         })
     }
@@ -86,10 +91,15 @@ impl Reader {
             None => S::default(),
         };
         let mut inbox = Vec::new();
-        for message in scan.inbox.into_iter().filter(|message| message.name != bank::TICK) {
+        for message in scan.inbox.into_iter().filter(|message| carries_work(&message.name)) {
             let carried: Carried = rmp_serde::from_slice(&message.body).map_err(|error| broken(&error))?;
             inbox.push((message.name, carried.item));
         }
-        Ok(Lying { state, inbox })
+        let timers = scan.timers.into_iter().map(|timer| timer.name).collect();
+        Ok(Lying { state, inbox, timers })
     }
+}
+
+fn carries_work(name: &str) -> bool {
+    ![bank::name::<Beat>(), bank::name::<IsQuiet>()].contains(&name)
 }

@@ -70,6 +70,11 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
+            "{} actors came back with the process; {} reminders came in a later life than they were set in",
+            verdict.came_back, verdict.outlived
+        )?;
+        writeln!(
+            f,
             "up again after {:.0} ms (p50), {:.0} ms (p99)",
             verdict.recovery_p50_ms, verdict.recovery_p99_ms
         )?;

@@ -1,5 +1,6 @@
 //! One run: so many lives that are killed, a last one that is not, and a look at the store after each.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -64,6 +65,8 @@ struct Run {
     surroundings: Surroundings,
     verdict: Verdict,
     recoveries: Times,
+    /// Who had something to see to at the last look.
+    unfinished: BTreeSet<String>,
     troubles: Vec<String>,
     /// Server and switchboard: they end with the run.
     _tasks: JoinSet<()>,
@@ -76,7 +79,8 @@ impl Run {
         let surroundings =
             Surroundings { switchboard, server, books: Books::default(), clock: Clock::default() };
         let (verdict, recoveries) = (Verdict::default(), Times::default());
-        Ok(Run { store, surroundings, verdict, recoveries, troubles: Vec::new(), _tasks: tasks })
+        let (unfinished, troubles) = (BTreeSet::new(), Vec::new());
+        Ok(Run { store, surroundings, verdict, recoveries, unfinished, troubles, _tasks: tasks })
     }
 
     /// Ends early when a promise was broken.
@@ -99,6 +103,12 @@ impl Run {
         if let Some(recovery) = seen.recovery {
             self.recoveries.add(recovery);
         }
+        // Those must come back by themselves.
+        for path in seen.started.iter().filter(|path| self.unfinished.contains(*path)) {
+            self.verdict.lost += 1;
+            self.troubles.push(format!("{path} had something to see to, and did not come back"));
+        }
+        self.verdict.came_back += seen.came_back;
         self.troubles.extend(seen.troubles);
         self.troubles.truncate(TROUBLES_MAX);
         let store = self.store.clone();
@@ -106,6 +116,7 @@ impl Run {
         if let Some(picture) = picture.map_err(|error| error.to_string())?? {
             judge(&picture, &self.surroundings.books, when, &mut self.verdict);
             self.troubles.extend(picture.damage);
+            self.unfinished = picture.unfinished;
         }
         let (steps, findings) = {
             let mut calls = self.surroundings.server.calls();

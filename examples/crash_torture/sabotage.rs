@@ -13,12 +13,16 @@ pub(crate) enum Sabotage {
     NoEpochCheck,
     /// The results of steps are not kept.
     DropStepResult,
-    /// What was seen under a number is forgotten at each start.
+    /// The ids under which work was handed in are forgotten.
     ForgetDedup,
     /// A message leaves the inbox in a later commit than its effects.
     SplitInboxRemoval,
     /// Who offers a case lets go of it before it is accepted.
     ClearOwnerBeforeAccept,
+    /// The reminders of earlier lives are forgotten.
+    ForgetTimers,
+    /// How actors were made is not kept: they do not come back.
+    ForgetBirths,
 }
 
 impl Sabotage {

@@ -32,6 +32,12 @@ pub(crate) struct Verdict {
     pub(crate) recovery_p99_ms: f64,
     #[serde(skip)]
     pub(crate) open_at_kills: u64,
+    /// Actors that came back with the process, because they had something to see to.
+    #[serde(skip)]
+    pub(crate) came_back: u64,
+    /// Reminders that were set in one life and came in a later one.
+    #[serde(skip)]
+    pub(crate) outlived: u64,
 }
 
 impl Verdict {

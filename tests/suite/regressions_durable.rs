@@ -260,3 +260,64 @@ async fn after_either_of_two_shutdowns_the_store_can_be_opened_again() {
 
     assert!(first.is_ok() && second.is_ok(), "{first:?} {second:?}");
 }
+
+/// Answers with what is nothing in MessagePack.
+#[derive(Serialize, Deserialize)]
+struct Quiet;
+
+#[derive(Serialize, Deserialize)]
+struct SayNothing;
+
+impl Message for SayNothing {
+    type Reply = ();
+    const NAME: Option<&'static str> = Some("say-nothing");
+}
+impl DurableMessage for SayNothing {}
+
+#[derive(Serialize, Deserialize)]
+struct SayNone;
+
+impl Message for SayNone {
+    type Reply = Option<u64>;
+    const NAME: Option<&'static str> = Some("say-none");
+}
+impl DurableMessage for SayNone {}
+
+inbox!(durable QuietInbox for Quiet: SayNothing, SayNone);
+
+impl Actor for Quiet {
+    type Args = ();
+    type Inbox = QuietInbox;
+    async fn start(_: &()) -> Result<Self, Failure> {
+        Ok(Quiet)
+    }
+}
+impl Durable for Quiet {
+    const NAME: &'static str = "quiet";
+}
+impl Handler<SayNothing> for Quiet {
+    async fn handle(&mut self, _: SayNothing, _: &mut Context<'_, Self>) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+impl Handler<SayNone> for Quiet {
+    async fn handle(&mut self, _: SayNone, _: &mut Context<'_, Self>) -> Result<Option<u64>, Failure> {
+        Ok(None)
+    }
+}
+
+/// The record of an answer could not tell `()` and `None` from no answer: whoever asked again, as every step that asks does
+/// after a crash, was told that the reply was dropped. Found by `crash_torture`: the asker's message was laid aside.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_nothing_is_given_again_from_the_record() {
+    let runtime = stored().await;
+    let quiet = runtime.spawn_spec(ActorSpec::<Quiet>::new("quiet", ()).durable()).await.unwrap();
+    quiet.ask(SayNothing).with_id("nothing").await.unwrap();
+    quiet.ask(SayNone).with_id("none").await.unwrap();
+
+    let nothing = quiet.ask(SayNothing).with_id("nothing").await;
+    let none = quiet.ask(SayNone).with_id("none").await;
+
+    assert!(matches!((&nothing, &none), (Ok(()), Ok(None))), "{nothing:?} {none:?}");
+    end(runtime).await;
+}

@@ -16,6 +16,14 @@ fn each_lane_counts_its_own_numbers() {
 }
 
 #[test]
+fn work_is_known_again_by_its_request_id() {
+    let item = Item { sender: 3, number: 17 };
+
+    assert_eq!(Item::of_request(&item.request()), Some(item));
+    assert_eq!(Item::of_request("payment/0-17-1"), None);
+}
+
+#[test]
 fn what_comes_twice_or_out_of_order_is_noticed() {
     let item = |number| Item { sender: 1, number };
     let mut applied = Applied::default();

@@ -23,7 +23,10 @@ fn run(args: &[&str]) -> Output {
     let me = std::env::current_exe().expect("a test knows its own binary");
     let profile: PathBuf = me.ancestors().nth(2).expect("target/<profile>/deps/<test>").into();
     let binary = profile.join("examples/crash_torture").with_extension(std::env::consts::EXE_EXTENSION);
-    Command::new(binary).args(args).output().expect("`cargo test` builds the examples")
+    // Its own temporary folder it would keep, whenever a promise was broken.
+    let folder = tempfile::tempdir().expect("a folder for the store");
+    let run = Command::new(binary).args(args).arg("--store").arg(folder.path()).output();
+    run.expect("`cargo test` builds the examples")
 }
 
 fn report(output: &Output) -> Value {
@@ -54,7 +57,7 @@ fn each_sabotage_is_listed_and_noticed() {
     let help = String::from_utf8(run(&["--help"]).stdout).expect("an example prints UTF-8");
     let (_, listed) = help.split_once("Sabotages:\n").expect("the help lists the sabotages");
     let listed: Vec<&str> = listed.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    assert_eq!(listed.len(), 7, "{listed:?}");
+    assert_eq!(listed.len(), 9, "{listed:?}");
 
     for sabotage in listed {
         let output = run(&["--kills", "200", "--seed", "1", "--report", "json", "--sabotage", sabotage]);

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::work_message;
 use crate::applied::Applied;
 use crate::item::DEPOSIT;
-use crate::outside::{Outside, find};
+use crate::outside::find;
 
 work_message!(Debit, "debit", "The first half of a transfer.");
 work_message!(Credit, "credit", "The second half.");
@@ -27,9 +27,9 @@ impl Default for Account {
 inbox!(durable pub(crate) AccountInbox for Account: Debit, Credit);
 
 impl Actor for Account {
-    type Args = Outside;
+    type Args = u8;
     type Inbox = AccountInbox;
-    async fn start(_: &Outside) -> Result<Self, Failure> {
+    async fn start(_: &u8) -> Result<Self, Failure> {
         Ok(Account::default())
     }
 }

@@ -59,17 +59,17 @@ inbox!(durable pub(crate) GiverInbox for Giver: NewCase, Answer);
 inbox!(durable pub(crate) TakerInbox for Taker: Offer);
 
 impl Actor for Giver {
-    type Args = Outside;
+    type Args = u8;
     type Inbox = GiverInbox;
-    async fn start(_: &Outside) -> Result<Self, Failure> {
+    async fn start(_: &u8) -> Result<Self, Failure> {
         Ok(Giver::default())
     }
 }
 
 impl Actor for Taker {
-    type Args = Outside;
+    type Args = u8;
     type Inbox = TakerInbox;
-    async fn start(_: &Outside) -> Result<Self, Failure> {
+    async fn start(_: &u8) -> Result<Self, Failure> {
         Ok(Taker::default())
     }
 }
@@ -106,7 +106,7 @@ impl Giver {
     async fn offer(&mut self, item: Item, to: u8, cx: &Context<'_, Self>) -> Result<(), Failure> {
         let case = (item.lane(), item.index());
         self.open.insert(case, Offered { to });
-        if cx.args().sabotage == Some(Sabotage::ClearOwnerBeforeAccept) {
+        if cx.resource::<Outside>()?.sabotage == Some(Sabotage::ClearOwnerBeforeAccept) {
             self.open.remove(&case);
         }
         let taker = find::<_, Taker>(cx, "taker", to).await?;
@@ -119,7 +119,7 @@ impl Handler<Offer> for Taker {
         let item = m.item;
         cx.clock().sleep(THINKS).await;
         let (first, second) = item.lane().takers();
-        let is_accepted = second.is_none() || *cx.path() != crate::item::path("taker", first);
+        let is_accepted = second.is_none() || *cx.args() != first;
         self.offers.add(item);
         if is_accepted {
             self.taken.add(item);

@@ -1,14 +1,14 @@
 //! The bank: durable actors through which the work goes.
 //!
 //! ```text
-//! client ─► front ─┬─► account ─► account              a transfer: debit, credit
-//!                  ├─► reception ─► payment ─► shipping an order, with steps at the server
-//!                  ├─► giver ◄─► taker                  a case that is handed over
-//!                  └─► ticker ─► bell                   a reminder
+//! client ─┬─► account ─► account                 a transfer: debit, credit
+//!         ├─► reception ─► payment ─?─► shipping an order, with steps at the server; the last hop is a question
+//!         ├─► giver ◄─► taker                    a case that is handed over
+//!         └─► ticker ─► itself, later            a reminder
 //! ```
 
 mod accounts; // money
-mod front; // takes the work in, once
+mod door; // where work comes in
 mod handoffs; // cases that change hands
 mod open; // who lives in the bank
 mod orders; // steps at the server
@@ -20,11 +20,11 @@ use serde::Deserialize;
 use crate::item::Item;
 
 pub(crate) use accounts::{Account, Credit, Debit};
-pub(crate) use front::{Enter, Front};
+pub(crate) use door::hand_in;
 pub(crate) use handoffs::{Giver, NewCase, Offered, Taker};
-pub(crate) use open::{killable, open, payments};
+pub(crate) use open::{killable, open, payments, tickers};
 pub(crate) use orders::{NewOrder, Pay, Payment, Reception, Ship, Shipping};
-pub(crate) use timers::{Bell, Remind, Ring, TICK, Ticker};
+pub(crate) use timers::{BEAT, Beat, Due, IsQuiet, Remind, Ticker};
 
 /// Declares a message that carries one piece of work.
 macro_rules! work_message {

@@ -9,7 +9,7 @@ use crate::outside::{Outside, find};
 
 work_message!(NewOrder, "new-order", "An order comes in.");
 work_message!(Pay, "pay", "It is to be paid.");
-work_message!(Ship, "ship", "It is to be sent.");
+work_message!(Ship, "ship", "It is to be sent: the payment asks that, and waits until it is done.");
 
 macro_rules! counter {
     ($actor:ident, $inbox:ident, $message:ident, $stable:literal, $doc:literal) => {
@@ -20,9 +20,9 @@ macro_rules! counter {
         }
         inbox!(durable pub(crate) $inbox for $actor: $message);
         impl Actor for $actor {
-            type Args = Outside;
+            type Args = u8;
             type Inbox = $inbox;
-            async fn start(_: &Outside) -> Result<Self, Failure> {
+            async fn start(_: &u8) -> Result<Self, Failure> {
                 Ok($actor::default())
             }
         }
@@ -49,18 +49,18 @@ impl Handler<NewOrder> for Reception {
 
 impl Handler<Pay> for Payment {
     async fn handle(&mut self, m: Pay, cx: &mut Context<'_, Self>) -> Result<(), Failure> {
-        let outside = cx.args();
+        let outside = cx.resource::<Outside>()?;
         let step = cx.step("charge", Effect::Once, &m.item.number);
         let receipt: Result<String, Failure> = if m.item.lane().asks_a_person() {
             step.run(|| outside.call("once", step.key())).await
         } else {
-            step.run_checked(|| outside.call("once", step.key()), || was_made(outside, &step)).await
+            step.run_checked(|| outside.call("once", step.key()), || was_made(&outside, &step)).await
         };
         receipt?;
         outside.done(step.key()).await?;
         call(cx, "book", Effect::Idempotent, m.item.number).await?;
         let shipping = find::<_, Shipping>(cx, "shipping", m.item.lane().counter()).await?;
-        cx.tell(&shipping, Ship { item: m.item }).await.map_err(Failure::external)?;
+        cx.ask(&shipping, Ship { item: m.item }).await?;
         self.applied.add(m.item);
         Ok(())
     }
@@ -76,13 +76,8 @@ impl Handler<Ship> for Shipping {
 }
 
 /// One step at the server that may be repeated while it is in flight.
-async fn call<A: Actor<Args = Outside>>(
-    cx: &Context<'_, A>,
-    name: &str,
-    effect: Effect,
-    input: u64,
-) -> Result<(), Failure> {
-    let outside = cx.args();
+async fn call<A: Actor>(cx: &Context<'_, A>, name: &str, effect: Effect, input: u64) -> Result<(), Failure> {
+    let outside = cx.resource::<Outside>()?;
     let step = cx.step(name, effect, &input);
     let _receipt: String = step.run(|| outside.call("repeatable", step.key())).await?;
     outside.done(step.key()).await

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use crate::actor::{Actor, Context, Handler};
 use crate::cell::place::BoxFuture;
-use crate::message::envelope::Parcel;
+use crate::message::envelope::{Parcel, answer_from_bytes};
 use crate::message::reply::ErasedReply;
 use crate::message::{Envelope, Failure, Head, Message, NoReply, Verdict, message_name};
 use crate::sync::drop_quietly;
@@ -186,7 +186,7 @@ pub fn blank_head<M: Message>(_: &Envelope<M>) -> Head {
 /// Answers whoever asked with this message. Called by code that [`inbox!`](crate::inbox!) writes.
 #[doc(hidden)]
 pub fn answer_from<M: DurableMessage>(envelope: Envelope<M>, answer: &[u8]) {
-    match rmp_serde::from_slice(answer) {
+    match answer_from_bytes(answer) {
         Ok(Some(answer)) => drop_quietly(envelope.reply.answer(answer)),
         // Done, and answered from elsewhere: the answer is not in the record.
         Ok(None) => envelope.reply.give_up(NoReply::Dropped),

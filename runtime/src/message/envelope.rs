@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::task::Poll;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::actor::{Context, DurableMessage, Handler};
@@ -170,6 +171,18 @@ pub type Verdict = Result<(), Box<NotDone>>;
 /// What makes the stored form of an answer. `None`: it was given, or will be, from elsewhere.
 pub(crate) type StoredForm<R> = fn(&Option<R>) -> Result<Vec<u8>, rmp_serde::encode::Error>;
 
+/// As a list, for some answers have the same form in MessagePack as no answer: `()` and `None`.
+fn answer_to_bytes<R: Serialize>(answer: &Option<R>) -> Result<Vec<u8>, rmp_serde::encode::Error> {
+    rmp_serde::to_vec_named(answer.as_slice())
+}
+
+/// What [`answer_to_bytes`] wrote.
+pub(crate) fn answer_from_bytes<R: DeserializeOwned>(
+    bytes: &[u8],
+) -> Result<Option<R>, rmp_serde::decode::Error> {
+    Ok(rmp_serde::from_slice::<Vec<R>>(bytes)?.pop())
+}
+
 /// Why a message was not handled to its end.
 #[derive(Debug)]
 #[doc(hidden)]
@@ -242,7 +255,7 @@ impl<M: Message> Envelope<M> {
     where
         M: DurableMessage,
     {
-        self.deliver(actor, cx, Some(rmp_serde::to_vec_named)).await
+        self.deliver(actor, cx, Some(answer_to_bytes)).await
     }
 
     /// The one generic place where an author's handler runs.
