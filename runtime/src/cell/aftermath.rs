@@ -242,9 +242,9 @@ impl<A: Actor> Life<A> {
         tracing::error!(actor = %path, %parked, "the actor is parked until somebody decides");
         let decision = {
             // Left however this ends: by a kill as well.
-            let _place = cell.parking.park(parked.clone());
+            let stay = cell.parking.park(parked.clone());
             cell.core.world.publish(RuntimeEvent::Parked { path, parked: parked.clone() });
-            let decision = pin!(cell.parking.decision());
+            let decision = pin!(stay.decision());
             self.serve(&mut self.running(), decision, Raised::Stop).await
         };
         let carried_out = match decision {

@@ -1,7 +1,7 @@
 //! An actor that waits for a decision: its message cannot go on by itself, and nothing may overtake it.
 
 use std::fmt;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 use tokio::sync::Notify;
 
@@ -97,9 +97,12 @@ impl Resolution {
     }
 }
 
-/// Where a parked actor and whoever decides meet.
+/// Where a parked actor and whoever decides meet. Made when the first comes: hardly any actor ever does.
 #[derive(Debug, Default)]
-pub(crate) struct ParkingPlace {
+pub(crate) struct ParkingPlace(OnceLock<Box<Meeting>>);
+
+#[derive(Debug, Default)]
+pub(crate) struct Meeting {
     state: Mutex<State>,
     decided: Notify,
 }
@@ -111,7 +114,7 @@ struct State {
 }
 
 /// While it lives, the actor is parked.
-pub(crate) struct Stay<'a>(&'a ParkingPlace);
+pub(crate) struct Stay<'a>(&'a Meeting);
 
 impl Drop for Stay<'_> {
     fn drop(&mut self) {
@@ -121,34 +124,38 @@ impl Drop for Stay<'_> {
 
 impl ParkingPlace {
     pub(crate) fn park(&self, parked: Parked) -> Stay<'_> {
-        *lock(&self.state) = State { parked: Some(parked), decision: None };
-        Stay(self)
+        let meeting = self.0.get_or_init(Box::default);
+        *lock(&meeting.state) = State { parked: Some(parked), decision: None };
+        Stay(meeting)
     }
 
     pub(crate) fn parked(&self) -> Option<Parked> {
-        lock(&self.state).parked.clone()
+        lock(&self.0.get()?.state).parked.clone()
     }
 
     /// `false`: nobody is parked here, somebody was faster, or it does not fit.
     pub(crate) fn decide(&self, decision: Resolution) -> bool {
-        let mut state = lock(&self.state);
+        let Some(meeting) = self.0.get() else { return false };
+        let mut state = lock(&meeting.state);
         let fits = state.parked.as_ref().is_some_and(|parked| decision.fits(&parked.why));
         if !fits || state.decision.is_some() {
             return false;
         }
         state.decision = Some(decision);
         drop(state);
-        self.decided.notify_one();
+        meeting.decided.notify_one();
         true
     }
+}
 
+impl Stay<'_> {
     /// Waits for the decision. May be dropped and called again.
     pub(crate) async fn decision(&self) -> Resolution {
         loop {
-            if let Some(decision) = lock(&self.state).decision.take() {
+            if let Some(decision) = lock(&self.0.state).decision.take() {
                 return decision;
             }
-            self.decided.notified().await;
+            self.0.decided.notified().await;
         }
     }
 }

@@ -51,9 +51,9 @@ pub(crate) struct StepPlace<'x, A: Actor> {
     pub(crate) trouble: &'x Trouble,
 }
 
-/// What keeps a message from its end, found on the way: the handler need not know.
+/// What keeps a message from its end, found on the way: the handler need not know. Boxed, for each actor has room for it.
 #[derive(Default)]
-pub(crate) struct Trouble(std::sync::Mutex<Option<Found>>);
+pub(crate) struct Trouble(std::sync::Mutex<Option<Box<Found>>>);
 
 pub(crate) enum Found {
     Parked(Parked),
@@ -67,12 +67,12 @@ impl Trouble {
             Found::Parked(parked) => Failure::cancelled(parked.to_string()),
             Found::Unstored(error) => Failure::external(error.clone()),
         };
-        crate::sync::lock(&self.0).get_or_insert(found);
+        crate::sync::lock(&self.0).get_or_insert(Box::new(found));
         failure
     }
 
     pub(crate) fn take(&mut self) -> Option<Found> {
-        self.0.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner).take()
+        self.0.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner).take().map(|found| *found)
     }
 }
 
