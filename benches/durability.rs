@@ -1,4 +1,5 @@
-//! What durability costs, beside a bare loop that writes records one behind the other and syncs them.
+//! What durability costs, beside a bare loop that appends to a file and syncs it. (Beside one that overwrites a file of fixed
+//! length for comparison: that is cheaper, and no gate.)
 //!
 //! ```text
 //! cargo bench --bench durability              some minutes
@@ -68,10 +69,12 @@ async fn one_actor(size: &Size) -> Vec<Verdict> {
     let mut bare = Bare::new(folder.path(), size.calls);
     let office = Office::open(folder.path(), 1).await;
     let kinds = [clerk::Call::Tell, clerk::Call::Ask, clerk::Call::Step, clerk::Call::Snapshot];
-    let (mut syncs, mut times, mut flushes) = (Vec::new(), [const { Vec::new() }; 4], [0; 4]);
+    let (mut syncs, mut overwrites) = (Vec::new(), Vec::new());
+    let (mut times, mut flushes) = ([const { Vec::new() }; 4], [0; 4]);
     for _ in 0..size.rounds {
         for (at, kind) in kinds.into_iter().enumerate() {
             syncs.push(per(timed(|| bare.append(size.calls, 1)), size.calls));
+            overwrites.push(per(timed(|| bare.overwrite(size.calls, 1)), size.calls));
             let before = office.flushes();
             let begun = Instant::now();
             for _ in 0..size.calls {
@@ -88,6 +91,7 @@ async fn one_actor(size: &Size) -> Vec<Verdict> {
         &["", "us a call", "flushes a call", "x sync a flush"],
     );
     table.row(vec!["bare loop".into(), micros(sync), "1".into(), "1.00".into()]);
+    table.row(vec!["overwriting".into(), micros(median(overwrites)), "1".into(), String::new()]);
     let mut verdicts = Vec::new();
     #[expect(clippy::cast_precision_loss, reason = "counts of a benchmark")]
     let calls = (size.rounds * size.calls) as f64;
