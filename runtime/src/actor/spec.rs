@@ -92,8 +92,8 @@ impl<A: Actor> ActorSpec<A> {
     }
 
     /// How often the process may end while the same message of a durable actor is first in line, before it is laid aside
-    /// instead of run once more: perhaps it is what ends the process. A process that is killed often for other reasons
-    /// needs more. Default: 10.
+    /// instead of run once more: perhaps it is what ends the process. Nobody can say, so an orderly end counts as well; a
+    /// process that ends often, or an actor that is parked for long, needs more. Default: 10.
     pub fn process_ends(mut self, times: u32) -> Self {
         self.settings.openings = times.max(1);
         self

@@ -1,0 +1,95 @@
+//! Messages that a durable actor laid aside: looked at, taken up again, deleted.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use greenroom::{
+    Actor, ActorSpec, AskError, Context, Durable, DurableMessage, Failure, Handler, MemoryStore, Message,
+    MessageId, Runtime, TakeUpError, inbox,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::support::{end, keep};
+
+#[derive(Serialize, Deserialize, Default)]
+struct Sum(u64);
+
+#[derive(Serialize, Deserialize)]
+struct Add(u64);
+
+impl Message for Add {
+    type Reply = u64;
+    const NAME: Option<&'static str> = Some("add");
+}
+impl DurableMessage for Add {}
+
+inbox!(durable SumInbox for Sum: Add);
+
+impl Actor for Sum {
+    /// Whether it falls over everything.
+    type Args = Arc<AtomicBool>;
+    type Inbox = SumInbox;
+    async fn start(_: &Self::Args) -> Result<Self, Failure> {
+        Ok(Sum::default())
+    }
+}
+
+impl Durable for Sum {
+    const NAME: &'static str = "sum";
+}
+
+impl Handler<Add> for Sum {
+    async fn handle(&mut self, Add(n): Add, cx: &mut Context<'_, Self>) -> Result<u64, Failure> {
+        assert!(!cx.args().load(Ordering::Relaxed), "as the test wants");
+        self.0 += n;
+        Ok(self.0)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_laid_aside_is_taken_up_when_its_cause_is_mended_or_forgotten() {
+    let falls = Arc::new(AtomicBool::new(true));
+    let runtime = Runtime::builder().store(MemoryStore::new()).start().await.unwrap();
+    let spec = ActorSpec::<Sum>::new("sum", falls.clone()).durable().redeliveries(0);
+    let kept = keep(&runtime, spec).await;
+    for n in [1, 10] {
+        let fallen = kept.actor.ask(Add(n)).await;
+        assert!(matches!(fallen, Err(AskError::ActorFailed { .. })), "{fallen:?}");
+    }
+    falls.store(false, Ordering::Relaxed);
+    assert_eq!(kept.actor.ask(Add(100)).await.unwrap(), 100, "it goes on without them");
+
+    let aside = kept.actor.laid_aside().await.unwrap();
+    let [one, ten] = &aside[..] else { panic!("{aside:?}") };
+    assert!(one.cause.contains("as the test wants"), "{}", one.cause);
+    kept.actor.take_up(ten.message.id).await.unwrap();
+    kept.actor.forget(one.message.id).await.unwrap();
+
+    assert_eq!(kept.actor.ask(Add(1_000)).await.unwrap(), 1_110, "behind what waited, and once");
+    assert_eq!(kept.actor.laid_aside().await.unwrap(), []);
+    let unknown = kept.actor.take_up(MessageId(ten.message.id.0)).await;
+    assert!(matches!(unknown, Err(TakeUpError::Unknown { .. })), "{unknown:?}");
+    end(runtime).await;
+}
+
+/// Nobody is left to count when a message ends the process, so each opening of the store counts beforehand.
+#[tokio::test(start_paused = true)]
+async fn a_message_that_is_first_in_line_at_too_many_openings_is_laid_aside() {
+    let store = MemoryStore::new();
+    let spec = |falls| ActorSpec::<Sum>::new("sum", falls).durable().process_ends(2).redeliveries(u32::MAX);
+    let runtime = Runtime::builder().store(store.clone()).start().await.unwrap();
+    let sum = runtime.spawn_spec(spec(Arc::new(AtomicBool::new(true)))).await.unwrap();
+    sum.tell(Add(1)).await.unwrap();
+    end(runtime).await;
+
+    for opening in 1..=3 {
+        let runtime = Runtime::builder().store(store.clone()).start().await.unwrap();
+        let sum = runtime.spawn_spec(spec(Arc::new(AtomicBool::new(opening < 3)))).await.unwrap();
+        if opening == 3 {
+            assert_eq!(sum.ask(Add(100)).await.unwrap(), 100, "the actor goes on without it");
+            let cause = &sum.laid_aside().await.unwrap()[0].cause;
+            assert!(cause.contains("the process ended 2 times while it was first in line"), "{cause}");
+        }
+        end(runtime).await;
+    }
+}
