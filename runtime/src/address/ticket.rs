@@ -12,11 +12,11 @@ use crate::actor::{Accepts, Handler};
 use crate::address::ActorRef;
 use crate::address::ring::stamp;
 use crate::address::tell::Refusal;
-use crate::durable::refusal;
+use crate::durable::{refusal, store_error};
 use crate::mailbox::DeadLetterReason;
 use crate::mailbox::queue::{Queued, Room};
 use crate::message::{Envelope, Message, NoReply};
-use crate::store::{Batch, CommitError, StoreError};
+use crate::store::{Batch, StoreError};
 
 /// What [`ActorRef::post`] gives: awaited, it says whether the message is on disk. Need not be awaited.
 #[derive(Debug)]
@@ -92,10 +92,7 @@ where
             Err(error) => {
                 let (head, parcel) = held.take_apart();
                 cell.bury(Queued { head, parcel }, DeadLetterReason::Unstored, NoReply::Stopped);
-                Err(match error {
-                    CommitError::Store(error) => error,
-                    CommitError::Stale { .. } | CommitError::Unavailable => StoreError::Closed,
-                })
+                Err(store_error(error))
             }
         };
         drop(told.send(kept)); // the ticket need not be awaited

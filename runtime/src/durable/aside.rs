@@ -10,7 +10,7 @@ use crate::address::ActorRef;
 use crate::mailbox::queue::{Queued, Room};
 use crate::message::envelope::KeptHead;
 use crate::message::{Head, MessageId};
-use crate::store::{Batch, CommitError, LaidAside, Record, StoreError, StoreHandle};
+use crate::store::{Batch, CommitError, Delivered, LaidAside, Record, StoreError, StoreHandle};
 
 /// Why a message that was laid aside was not taken up.
 #[derive(Debug, thiserror::Error)]
@@ -96,10 +96,17 @@ impl<A: Actor> ActorRef<A> {
         let (told, outcome) = oneshot::channel();
         let records = held.take_record().into_iter().collect();
         place.commit(Batch::from_outside(records), move |committed| {
-            let taken_up = committed.map(|committed| held.arrive(committed.deliveries.into_iter().next()));
+            let taken_up = committed.map(|committed| {
+                let delivered = committed.deliveries.into_iter().next();
+                let is_new = matches!(delivered, Some(Delivered::New(_)));
+                held.arrive(delivered);
+                is_new
+            });
             drop(told.send(taken_up)); // who asked may be gone
         });
-        Ok(outcome.await.unwrap_or(Err(CommitError::Unavailable))?)
+        // Somebody else may have been faster.
+        let is_new = outcome.await.unwrap_or(Err(CommitError::Unavailable))?;
+        if is_new { Ok(()) } else { Err(TakeUpError::Unknown { id }) }
     }
 
     /// Deletes a message that was laid aside, with its journal, for good.

@@ -91,7 +91,8 @@ impl Runtime {
     }
 }
 
-pub(super) fn store_error(error: CommitError) -> StoreError {
+/// What the store said, for those to whom a replaced life means nothing.
+pub(crate) fn store_error(error: CommitError) -> StoreError {
     match error {
         CommitError::Store(error) => error,
         CommitError::Stale { .. } | CommitError::Unavailable => StoreError::Closed,

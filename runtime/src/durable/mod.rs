@@ -15,6 +15,7 @@ mod transaction; // one message: its state, its sends, its reply, and that it is
 
 pub(crate) use accept::{accept, record_of, refusal};
 pub use aside::TakeUpError;
+pub(crate) use births::store_error;
 pub(crate) use durability::{Durability, Journal, MailForm, external};
 pub(crate) use parking::ParkingPlace;
 pub use parking::{Parked, ParkedFor, Resolution};

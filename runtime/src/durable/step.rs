@@ -127,8 +127,9 @@ impl<'x, A: Actor> Step<'x, A> {
     /// [`Cancelled`](FailureClass::Cancelled) is an attempt: run again, it is made again. Any other is a result, and comes
     /// again from the journal, as class and text; so does that of a value that cannot be kept, for it is longer than 1 MiB
     /// ([`Exhausted`](FailureClass::Exhausted)) or has no encoded form ([`Bug`](FailureClass::Bug)).
-    /// [`Exhausted`](FailureClass::Exhausted) for a step beyond [`STEPS_MAX`]. And a failure that the handler must hand on, if the step cannot be made
-    /// now: it is in doubt, or the journal tells of another step ([`Parked`]), or the store failed.
+    /// [`Exhausted`](FailureClass::Exhausted) for a step beyond [`STEPS_MAX`]. And a failure that the handler must hand on,
+    /// if the step cannot be made now: it is in doubt, or the journal tells of another step ([`Parked`]), or the store
+    /// failed.
     ///
     /// # Cancel safety
     ///
@@ -139,7 +140,7 @@ impl<'x, A: Actor> Step<'x, A> {
         T: Serialize + DeserializeOwned,
         Fut: Future<Output = Result<T, Failure>>,
     {
-        self.run_or_ask(call, || std::future::ready(Ok(Known::Nothing))).await
+        self.run_checked(call, || std::future::ready(Ok(Known::Nothing))).await
     }
 
     /// As [`run`](Step::run), and asks `check` when an [`Effect::Once`] is in doubt, whether it happened. One flush for its
@@ -153,19 +154,6 @@ impl<'x, A: Actor> Step<'x, A> {
     ///
     /// As [`run`](Step::run).
     pub async fn run_checked<T, Fut, Check>(
-        &self,
-        call: impl Fn() -> Fut,
-        check: impl Fn() -> Check,
-    ) -> Result<T, Failure>
-    where
-        T: Serialize + DeserializeOwned,
-        Fut: Future<Output = Result<T, Failure>>,
-        Check: Future<Output = Result<Known<T>, Failure>>,
-    {
-        self.run_or_ask(call, check).await
-    }
-
-    async fn run_or_ask<T, Fut, Check>(
         &self,
         call: impl Fn() -> Fut,
         check: impl Fn() -> Check,
