@@ -70,7 +70,13 @@ impl<V> Pages<V> {
 
     /// Where the page is that has this number, or where it belongs.
     fn page_of(&self, number: u64) -> Result<usize, usize> {
-        self.0.binary_search_by_key(&(number / ROWS), |(page, _)| *page)
+        let page = number / ROWS;
+        // Where it is if none before it is gone: most of the time, and then nothing has to be searched.
+        let first = self.0.front().map_or(0, |(first, _)| *first);
+        match usize::try_from(page.wrapping_sub(first)) {
+            Ok(at) if self.0.get(at).is_some_and(|(there, _)| *there == page) => Ok(at),
+            _ => self.0.binary_search_by_key(&page, |(page, _)| *page),
+        }
     }
 }
 

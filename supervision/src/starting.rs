@@ -18,13 +18,15 @@ impl Supervising {
     /// Makes the places of all children, then starts them from left to right.
     pub(crate) async fn start_all(&mut self, cx: &OverseerContext) -> Result<(), Flow> {
         self.make_spec()?;
-        self.end_leftovers(cx).await;
+        let has_leftovers = self.end_leftovers(cx).await;
         for spec in std::mem::take(&mut self.spec.children) {
             let place = claim(&spec, cx).map_err(|error| self.not_launched(spec.name(), error, cx))?;
             spec.place.renew(&place);
             self.children.add(Child::new(spec.settings, place));
         }
-        self.close_unclaimed(cx);
+        if has_leftovers {
+            self.close_unclaimed(cx);
+        }
         for key in self.children.keys() {
             match self.start_child(key, cx).await {
                 Began::Started => {}
@@ -84,11 +86,14 @@ impl Supervising {
     }
 
     /// Waits for those whom the kill of an earlier life took along, and fences who does not hear it: only a vacant
-    /// place can be claimed. Parents first, so that none of them starts anybody again.
-    async fn end_leftovers(&self, cx: &OverseerContext) {
-        for place in cx.runtime().places_below(cx.path()) {
+    /// place can be claimed. Parents first, so that none of them starts anybody again. Says whether an earlier life left
+    /// any place at all.
+    async fn end_leftovers(&self, cx: &OverseerContext) -> bool {
+        let left = cx.runtime().places_below(cx.path());
+        for place in &left {
             place.bring_down(Some(Duration::ZERO)).await;
         }
+        !left.is_empty()
     }
 
     /// Deletes what an earlier life left that this one's spec does not name.

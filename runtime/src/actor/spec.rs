@@ -32,7 +32,7 @@ pub struct ActorSpec<A: Actor> {
     name: String,
     args: Arc<Quiet<A::Args>>,
     settings: CellSettings,
-    durability: Option<Durability<A>>,
+    durability: Option<Arc<Durability<A>>>,
 }
 
 impl<A: Actor> ActorSpec<A> {
@@ -130,14 +130,14 @@ impl<A: Durable> ActorSpec<A> {
     where
         A::Inbox: DurableInbox,
     {
-        self.durability = Some(Durability::of_everything());
+        self.durability = Some(Arc::new(Durability::of_everything()));
         self
     }
 
     /// Keeps the state alone in the store of the runtime. **The mailbox is in memory: what waits there is gone with the
     /// process**, and a sparing `policy` loses more; [`SnapshotPolicy`] says what.
     pub fn snapshotted(mut self, policy: SnapshotPolicy) -> Self {
-        self.durability = Some(Durability::of_state(policy));
+        self.durability = Some(Arc::new(Durability::of_state(policy)));
         self
     }
 }
@@ -151,7 +151,7 @@ impl<A: Actor> From<ActorSpec<A>> for PlaceSpec {
             let world = runtime.world();
             crate::runtime::check_durable(world, &path, durability.is_some(), settings.mailbox.overflow)?;
             world.directory.claim_or_insert::<Cell<A>>(&path, || {
-                let keeps = durability.as_ref().map_or(Keeps::Nothing, Durability::keeps);
+                let keeps = durability.as_ref().map_or(Keeps::Nothing, |durability| durability.keeps());
                 let core = CellCore::new(world.clone(), path.clone(), short_type_name::<A>(), keeps);
                 Arc::new(Cell::new(core, terms.clone(), durability.clone()))
             })

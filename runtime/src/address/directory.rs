@@ -1,6 +1,7 @@
 //! Which cell lives at which path, in one runtime; and addresses, which are paths with a type.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Bound;
@@ -57,18 +58,15 @@ impl Directory {
         make: impl FnOnce() -> Arc<T>,
     ) -> Result<Place, SpawnError> {
         let mut places = lock(&self.places);
-        if let Some(place) = places.get(path) {
-            if place.0.clone().as_any().downcast::<T>().is_err() {
-                return Err(SpawnError::WrongType {
-                    path: path.clone(),
-                    lives_there: place.0.core().type_name,
-                });
-            }
-            return Ok(place.clone());
+        let entry = match places.entry(path.clone()) {
+            Entry::Vacant(vacant) => return Ok(vacant.insert(Place(make())).clone()),
+            Entry::Occupied(occupied) => occupied,
+        };
+        let place = entry.get();
+        if place.0.clone().as_any().downcast::<T>().is_err() {
+            return Err(SpawnError::WrongType { path: path.clone(), lives_there: place.0.core().type_name });
         }
-        let place = Place(make());
-        places.insert(path.clone(), place.clone());
-        Ok(place)
+        Ok(place.clone())
     }
 
     /// Removes the place with that identity; a later one at the same path stays.

@@ -32,6 +32,13 @@ pub(crate) struct Life<A: Actor> {
 /// After so many messages without a pause an actor gives way to others: as many as tokio's own budget allows.
 const MESSAGES_IN_A_ROW: u32 = 128;
 
+/// How a life leaves the task it ran in.
+pub(crate) enum Ended {
+    /// It fell over a message, as the first to say so: another may begin here.
+    Crashed,
+    ForGood,
+}
+
 /// Why the loop goes on or ends.
 pub(super) enum After {
     Next,
@@ -44,7 +51,7 @@ impl<A: Actor> Life<A> {
         Life { terms: cell.terms(), cell, incarnation, control, phase: ExitPhase::Start, done: false }
     }
 
-    pub(crate) async fn live(mut self) {
+    pub(crate) async fn live(mut self) -> Ended {
         let scope = Scope::new(self.terms.clone());
         let reason = match self.start(&scope).await {
             Ok((actor, journal)) => {
@@ -56,13 +63,24 @@ impl<A: Actor> Life<A> {
             }
             Err(reason) => reason,
         };
-        self.finish(reason);
+        let phase = ExitPhase::Handle;
+        let has_crashed = match &reason {
+            ExitReason::Panicked { phase: at, .. } | ExitReason::Failed { phase: at, .. } => *at == phase,
+            _ => false,
+        };
+        if self.finish(reason) && has_crashed { Ended::Crashed } else { Ended::ForGood }
     }
 
-    fn finish(&mut self, reason: ExitReason) {
-        if !std::mem::replace(&mut self.done, true) && !self.cell.end(self.incarnation, reason) {
+    /// Records the end. `false`: it was recorded before.
+    fn finish(&mut self, reason: ExitReason) -> bool {
+        if std::mem::replace(&mut self.done, true) {
+            return false;
+        }
+        let is_first = self.cell.end(self.incarnation, reason);
+        if !is_first {
             self.cell.core.has_come_back();
         }
+        is_first
     }
 
     /// What a context borrows while the life itself serves its handler.
@@ -342,8 +360,9 @@ impl<A: Actor> Drop for Life<A> {
         if std::thread::panicking() {
             // Author's code outside of a handler, such as `Message::again`.
             let text = "outside of a handler; the panic itself was printed".into();
-            return self.finish(ExitReason::Panicked { phase, text });
+            self.finish(ExitReason::Panicked { phase, text });
+        } else {
+            self.finish(ExitReason::Killed { phase });
         }
-        self.finish(ExitReason::Killed { phase });
     }
 }

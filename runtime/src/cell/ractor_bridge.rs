@@ -1,16 +1,18 @@
 //! The one file that names ractor. It gives tasks, links, supervision events and kill; all else is ours.
 //!
-//! A *worker* runs one incarnation of a cell as one long ractor handler. A *shell* is a plain ractor actor that runs
-//! an [`Overseer`]: it hears messages and the exits of the children linked under it.
+//! A *worker* runs one incarnation of a cell as one long ractor handler. When that crashed, the worker rests until the
+//! supervisor has heard of it: the next incarnation, if it begins at once, runs in the same worker, and else the worker
+//! goes. A *shell* is a plain ractor actor that runs an [`Overseer`]: it hears messages and the exits of the children
+//! linked under it.
 
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use ractor::{ActorCell, ActorProcessingErr, ActorRef as RactorRef, SupervisionEvent};
+use ractor::{ActorCell, ActorProcessingErr, ActorRef as RactorRef, ActorStatus, SupervisionEvent};
 
 use crate::actor::Actor;
-use crate::cell::incarnation::Life;
+use crate::cell::incarnation::{Ended, Life};
 use crate::cell::overseer::{OverseerCell, Post, ShellLife};
 use crate::cell::place::BoxFuture;
 use crate::cell::{Cell, ChildExit, Flow, Incarnation, LaunchError, Overseer, Place, Seat};
@@ -20,8 +22,13 @@ use crate::pages::Pages;
 #[cfg(panic = "abort")]
 compile_error!("supervision needs unwinding: remove `panic = \"abort\"` from the profile of this build");
 
-/// Which life of which place a ractor actor runs, by the number of its id.
-type Children = Pages<(Arc<dyn Seat>, Incarnation)>;
+#[derive(Default)]
+struct Children {
+    /// Which life of which place a ractor actor runs, by the number of its id.
+    running: Pages<(Arc<dyn Seat>, Incarnation)>,
+    /// The worker whose life has just crashed, and the place it ran for.
+    resting: Option<(u64, ActorCell)>,
+}
 
 /// Where children are linked: the running incarnation of a supervisor. When that ends, however it ends, they are
 /// killed, so a supervisor leaves no orphans.
@@ -39,11 +46,22 @@ impl std::fmt::Debug for Link {
 
 impl Link {
     fn remember(&self, child: &ActorCell, seat: Arc<dyn Seat>, incarnation: Incarnation) {
-        crate::sync::lock(&self.children).insert(child.get_id().pid(), (seat, incarnation));
+        seat.core().runs_in(incarnation, Task(child.clone()));
+        crate::sync::lock(&self.children).running.insert(child.get_id().pid(), (seat, incarnation));
     }
 
     fn forget(&self, child: &ActorCell) -> Option<(Arc<dyn Seat>, Incarnation)> {
-        crate::sync::lock(&self.children).remove(child.get_id().pid())
+        crate::sync::lock(&self.children).running.remove(child.get_id().pid())
+    }
+
+    fn rests(&self, place: u64, worker: ActorCell) {
+        crate::sync::lock(&self.children).resting = Some((place, worker));
+    }
+
+    /// The worker that rests, if it ran for that place.
+    fn wake(&self, place: u64) -> Option<ActorCell> {
+        let resting = &mut crate::sync::lock(&self.children).resting;
+        resting.take_if(|(its, _)| *its == place).map(|(_, worker)| worker)
     }
 }
 
@@ -63,33 +81,35 @@ impl Task {
 
 struct Worker<A>(PhantomData<fn() -> A>);
 
-/// The first and only message of a worker.
-struct Go;
+/// A life to run. The guard in it records a kill if it never comes to that.
+struct Go<A: Actor>(Life<A>);
 
 impl<A: Actor> ractor::Actor for Worker<A> {
-    type Msg = Go;
-    type State = Option<Life<A>>;
+    type Msg = Go<A>;
+    type State = ();
     type Arguments = Life<A>;
 
-    async fn pre_start(&self, me: RactorRef<Go>, life: Life<A>) -> Result<Self::State, ActorProcessingErr> {
+    async fn pre_start(&self, me: RactorRef<Go<A>>, life: Life<A>) -> Result<(), ActorProcessingErr> {
         // Nothing that waits: the spawner awaits this. The author's `start` runs in `handle`, in the child's task.
-        me.cast(Go)?;
-        Ok(Some(life))
+        Ok(me.cast(Go(life))?)
     }
 
     async fn handle(
         &self,
-        me: RactorRef<Go>,
-        _: Go,
-        life: &mut Self::State,
+        me: RactorRef<Go<A>>,
+        Go(life): Go<A>,
+        (): &mut (),
     ) -> Result<(), ActorProcessingErr> {
-        if let Some(life) = life.take() {
-            // Boxed once a life: ractor would hold the future by value more than once. And without its type: ractor's
-            // loop and ours are then compiled apart, each small enough to be one piece.
-            let life: BoxFuture<'_, ()> = Box::pin(life.live());
-            life.await;
+        // Boxed once a life: ractor would hold the future by value more than once. And without its type: ractor's loop
+        // and ours are then compiled apart, each small enough to be one piece.
+        let life: BoxFuture<'_, Ended> = Box::pin(life.live());
+        match life.await {
+            // The supervisor hears of it as of any exit, and lets the worker go unless the next life begins there.
+            Ended::Crashed => {
+                me.notify_supervisor(SupervisionEvent::ActorTerminated(me.get_cell(), None, None));
+            }
+            Ended::ForGood => me.stop(None),
         }
-        me.stop(None);
         Ok(())
     }
 }
@@ -105,7 +125,14 @@ pub(crate) async fn launch_worker<A: Actor>(
         control.raise(Raised::Drain);
     }
     let life = Life::new(cell.clone(), incarnation, control);
-    spawn(Worker::<A>(PhantomData), life, cell, incarnation, under).await.map(|_| incarnation)
+    let Some(worker) = under.wake(cell.core.id) else {
+        return spawn(Worker::<A>(PhantomData), life, cell, incarnation, under).await.map(|_| incarnation);
+    };
+    let path = cell.core.path.clone();
+    under.remember(&worker, cell, incarnation);
+    // Killed only together with the supervisor. The life that is dropped has recorded the end.
+    worker.send_message(Go(life)).map_err(|_| LaunchError::SupervisorEnding(path))?;
+    Ok(incarnation)
 }
 
 async fn spawn<T: ractor::Actor>(
@@ -118,9 +145,7 @@ async fn spawn<T: ractor::Actor>(
     let path = seat.core().path.clone();
     match ractor::Actor::spawn_linked(None, actor, arguments, under.supervisor.clone()).await {
         Ok((child, _)) => {
-            let core = seat.core().clone();
             under.remember(&child.get_cell(), seat, incarnation);
-            core.runs_in(incarnation, Task(child.get_cell()));
             Ok(child)
         }
         // `pre_start` of ours fails only when the supervisor is going down at this very moment. The dropped
@@ -234,21 +259,25 @@ impl<O: Overseer> ractor::Actor for Shell<O> {
         event: SupervisionEvent,
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
-        let child = match event {
-            // The child's state, if ractor hands it on, is dropped here: its guard then records the end.
-            SupervisionEvent::ActorTerminated(child, left, _) => {
-                drop(left);
-                child
-            }
-            SupervisionEvent::ActorFailed(child, _) => child,
+        let (child, has_failed) = match event {
+            SupervisionEvent::ActorTerminated(child, ..) => (child, false),
+            SupervisionEvent::ActorFailed(child, _) => (child, true),
             _ => return Ok(()),
         };
         let Some((seat, incarnation)) = state.link.forget(&child) else { return Ok(()) };
         let core = seat.core();
         let Some(reason) = core.exit_of(incarnation) else { return Ok(()) };
         let is_repeat = core.has_repeated(incarnation);
+        let place = core.id;
         let exit = ChildExit { place: Place(seat), incarnation, reason, is_repeat };
+        // One that was fenced runs on, and one that has stopped is gone.
+        if !has_failed && child.get_status() == ActorStatus::Running {
+            state.link.rests(place, child);
+        }
         let flow = state.life.on_child_exit(exit).await;
+        if let Some(unused) = state.link.wake(place) {
+            unused.stop(None);
+        }
         state.carry_on(&me, flow).await
     }
 }

@@ -53,7 +53,7 @@ pub(crate) struct Cell<A: Actor> {
     /// What its mailbox was made with: that stays, whatever later terms say.
     pub(crate) overflow: Overflow,
     pub(crate) mailbox: Mailbox<A::Inbox>,
-    pub(crate) durability: Option<Durability<A>>,
+    pub(crate) durability: Option<Arc<Durability<A>>>,
     pub(crate) quarantine: Quarantine<A::Inbox>,
     pub(crate) repeats: Repeats<A::Inbox>,
     pub(crate) parking: ParkingPlace,
@@ -64,7 +64,11 @@ pub(crate) struct Cell<A: Actor> {
 }
 
 impl<A: Actor> Cell<A> {
-    pub(crate) fn new(core: Arc<CellCore>, terms: Arc<Terms<A>>, durability: Option<Durability<A>>) -> Self {
+    pub(crate) fn new(
+        core: Arc<CellCore>,
+        terms: Arc<Terms<A>>,
+        durability: Option<Arc<Durability<A>>>,
+    ) -> Self {
         let mailbox = terms.settings.mailbox;
         Cell {
             terms: Mutex::new(terms),

@@ -2,43 +2,50 @@
 //! timer, but one that blocks its thread can be seen from outside alone.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use crate::cell::{Incarnation, Place};
 use crate::sync::{give_way, lock};
 
+/// The watch over one cell; there is none before the first handler with a progress deadline begins.
+#[derive(Debug, Default)]
+pub(crate) struct Watched(OnceLock<Arc<Watch>>);
+
 /// Whether somebody watches a cell already, and whose handler runs there.
 #[derive(Debug, Default)]
-pub(crate) struct Watched {
-    is_watched: Arc<AtomicBool>,
+struct Watch {
+    is_watched: AtomicBool,
     /// The incarnation; 0 is nobody.
-    handles: Arc<AtomicU64>,
+    handles: AtomicU64,
     /// How long a handler of the life that runs may take: the next may have another limit.
-    limit: Arc<Mutex<Duration>>,
+    limit: Mutex<Duration>,
 }
 
 impl Watched {
     /// A handler begins.
     pub(crate) fn handles(&self, incarnation: Incarnation) {
-        self.handles.store(incarnation.0, Ordering::Release);
+        if let Some(watch) = self.0.get() {
+            watch.handles.store(incarnation.0, Ordering::Release);
+        }
     }
 
     /// A handler is done: what follows it, such as a roll-back, is not its time. Of an incarnation that was replaced
     /// meanwhile this means nothing.
     pub(crate) fn has_handled(&self, incarnation: Incarnation) {
-        let mine = self.handles.compare_exchange(incarnation.0, 0, Ordering::AcqRel, Ordering::Relaxed);
+        let Some(watch) = self.0.get() else { return };
+        let mine = watch.handles.compare_exchange(incarnation.0, 0, Ordering::AcqRel, Ordering::Relaxed);
         let _or_another_runs: Result<u64, u64> = mine;
     }
 
     /// Begins to watch `place`, unless somebody does. Ends when the actor has nothing in hand.
     pub(crate) async fn begin(&self, place: impl FnOnce() -> Place, limit: Duration) {
-        *lock(&self.limit) = limit;
-        if self.is_watched.swap(true, Ordering::AcqRel) {
+        let watch = self.0.get_or_init(Arc::default).clone();
+        *lock(&watch.limit) = limit;
+        if watch.is_watched.swap(true, Ordering::AcqRel) {
             return;
         }
-        let (place, is_watched, handles) = (place(), self.is_watched.clone(), self.handles.clone());
-        let limit = self.limit.clone();
+        let place = place();
         let world = place.0.core().world.clone();
         let clock = world.clock;
         world.track(async move {
@@ -51,23 +58,23 @@ impl Watched {
             let mut seen = in_hand();
             loop {
                 // Somewhat longer than the handler's own timer, which is the better way.
-                let waits = *lock(&limit);
+                let waits = *lock(&watch.limit);
                 clock.sleep(waits.saturating_add(waits / 8)).await;
                 let now = in_hand();
                 if let Some((incarnation, ..)) = now
                     && now == seen
-                    && handles.load(Ordering::Acquire) == incarnation.0
+                    && watch.handles.load(Ordering::Acquire) == incarnation.0
                 {
-                    is_watched.store(false, Ordering::Release);
+                    watch.is_watched.store(false, Ordering::Release);
                     if place.0.core().occupant() == Some(incarnation) {
                         place.bring_down(Some(Duration::ZERO)).await;
                     }
                     return;
                 }
                 if now.is_none() {
-                    is_watched.store(false, Ordering::Release);
+                    watch.is_watched.store(false, Ordering::Release);
                     // Who took a message in between found itself watched.
-                    if in_hand().is_none() || is_watched.swap(true, Ordering::AcqRel) {
+                    if in_hand().is_none() || watch.is_watched.swap(true, Ordering::AcqRel) {
                         return;
                     }
                 }

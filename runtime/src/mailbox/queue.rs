@@ -8,7 +8,6 @@
 //! (`World::moving`).
 
 use std::collections::VecDeque;
-use std::ops::Deref;
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -22,16 +21,21 @@ use crate::message::{Head, MessageId};
 use crate::sync::raced::atomic::{AtomicUsize, Ordering, fence};
 use crate::sync::raced::{Mutex, MutexGuard, lock};
 
+/// What senders write and what the reader writes must not share a cache line, or each waits for the other's core with
+/// every message: the order of the fields keeps them apart, and nothing has to be aligned for it, which costs more than
+/// it brings where there are many actors.
+#[repr(C)]
 pub(crate) struct Mailbox<E> {
-    pub(super) spec: MailboxSpec,
-    pub(super) clock: Clock,
     /// Senders in line, so that the reader need not lock to see that there are none. Written only under the lock of
     /// `inbound`.
     pub(super) in_line: AtomicUsize,
-    pub(super) inbound: OwnLine<Mutex<Inbound<E>>>,
+    pub(super) inbound: Mutex<Inbound<E>>,
     /// Places ever given away, to a message or on a promise. Written only under the lock of `inbound`.
     pub(super) given: AtomicUsize,
-    pub(super) batch: OwnLine<Mutex<Batch<E>>>,
+    pub(super) spec: MailboxSpec,
+    pub(super) clock: Clock,
+    between: [u8; BETWEEN],
+    pub(super) batch: Mutex<Batch<E>>,
     /// Places ever freed. Written only under the lock of `batch`. What is given and not freed is the length: two
     /// counters with one writer each, so that neither side pays for the other's.
     pub(super) freed: AtomicUsize,
@@ -42,17 +46,8 @@ pub(super) fn add(counter: &AtomicUsize, n: usize) {
     counter.store(counter.load(Ordering::Relaxed).wrapping_add(n), Ordering::Release);
 }
 
-/// Begins at a cache line: what senders write and what the reader writes must not share one, or each waits for the
-/// other's core with every message.
-#[repr(align(64))]
-pub(super) struct OwnLine<T>(T);
-
-impl<T> Deref for OwnLine<T> {
-    type Target = T;
-    fn deref(&self) -> &T {
-        &self.0
-    }
-}
+/// A line of the cache, less what only stands there to be read.
+const BETWEEN: usize = 64 - size_of::<MailboxSpec>() - size_of::<Clock>();
 
 /// A message that waits, and what is known of it.
 pub(crate) struct Queued<E> {
@@ -110,16 +105,17 @@ impl<E: Parcel> Mailbox<E> {
             spec: MailboxSpec { capacity: spec.capacity.max(1), ..spec },
             clock,
             in_line: AtomicUsize::new(0),
-            inbound: OwnLine(Mutex::new(Inbound {
+            inbound: Mutex::new(Inbound {
                 items: VecDeque::new(),
                 arrivals: Arrivals::default(),
                 reader: None,
                 line: VecDeque::new(),
                 gate: Gate::Open,
                 last_id: 0,
-            })),
+            }),
             given: AtomicUsize::new(0),
-            batch: OwnLine(Mutex::new(Batch::default())),
+            between: [0; BETWEEN],
+            batch: Mutex::new(Batch::default()),
             freed: AtomicUsize::new(0),
         }
     }

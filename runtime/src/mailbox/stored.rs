@@ -1,7 +1,7 @@
 //! What only a mailbox needs whose mail is stored: the store gives the numbers, and says what waits.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 use crate::mailbox::queue::{Gate, Mailbox, Queued, add};
 use crate::message::MessageId;
@@ -67,11 +67,15 @@ impl<E: Parcel> Mailbox<E> {
 }
 
 /// Messages that were sent again under a request id while the first still waits: who asked with them is answered with it.
-pub(crate) struct Repeats<E>(Mutex<BTreeMap<MessageId, Vec<Queued<E>>>>);
+///
+/// Made when the first comes: most actors never have one.
+pub(crate) struct Repeats<E>(OnceLock<Box<Mutex<Waiting<E>>>>);
+
+type Waiting<E> = BTreeMap<MessageId, Vec<Queued<E>>>;
 
 impl<E> Default for Repeats<E> {
     fn default() -> Self {
-        Repeats(Mutex::default())
+        Repeats(OnceLock::new())
     }
 }
 
@@ -83,7 +87,7 @@ impl<E: Parcel> Repeats<E> {
         }
         let is_open = |repeat: &Queued<E>| repeat.parcel.reply().is_some_and(|reply| reply.is_open());
         let gone: Vec<_> = {
-            let mut repeats = crate::sync::lock(&self.0);
+            let mut repeats = crate::sync::lock(self.0.get_or_init(Box::default));
             let waiting = repeats.entry(first).or_default();
             // Who gave up goes, or whoever asks again and again would fill the memory.
             let gone = waiting.extract_if(.., |repeat| !is_open(repeat)).collect();
@@ -96,11 +100,13 @@ impl<E: Parcel> Repeats<E> {
 
     /// All that wait for anything.
     pub(crate) fn take_all(&self) -> Vec<Queued<E>> {
-        std::mem::take(&mut *crate::sync::lock(&self.0)).into_values().flatten().collect()
+        let Some(waiting) = self.0.get() else { return Vec::new() };
+        std::mem::take(&mut *crate::sync::lock(waiting)).into_values().flatten().collect()
     }
 
     /// Those that wait for `first`, which is done.
     pub(crate) fn take(&self, first: MessageId) -> Vec<Queued<E>> {
-        crate::sync::lock(&self.0).remove(&first).unwrap_or_default()
+        let Some(waiting) = self.0.get() else { return Vec::new() };
+        crate::sync::lock(waiting).remove(&first).unwrap_or_default()
     }
 }
