@@ -27,3 +27,4 @@ mod support;
 mod tree;
 mod tree_mail;
 mod tree_text;
+mod workers;
