@@ -65,7 +65,8 @@ impl Handler<NewTicket> for Desk {
         let offer = Handoff::first(&id, cx.path().clone(), Role::named("desk"), team, m)
             .or_else(Fallback::Next(Role::named("escalation")));
         self.open.insert(id.clone(), offer.clone());
-        cx.hand_off(offer)?; // leaves with the commit
+        cx.open_case(&id).await?; // from the commit on, whoever asks finds that it is the desk's
+        cx.hand_off(offer).await?; // leaves with the commit
         Ok(id)
     }
 }
@@ -80,9 +81,10 @@ impl Handler<Outcome> for Desk {
 }
 
 impl Handler<Close> for Desk {
-    async fn handle(&mut self, m: Close, _cx: &mut Context<'_, Self>) -> Result<(), Failure> {
+    async fn handle(&mut self, m: Close, cx: &mut Context<'_, Self>) -> Result<(), Failure> {
         self.open.remove(&m.0);
-        Ok(())
+        // The technicians keep nothing: by its record a ticket stays the desk's until it is closed.
+        Ok(cx.close_case(&m.0).await?)
     }
 }
 

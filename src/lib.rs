@@ -44,8 +44,8 @@ pub mod supervision {
 }
 
 pub use greenroom_actors::{
-    ContextPolicy, Decision, Fallback, HandOffExt, Handoff, HandoffFailure, HandoffId, HandoffOutcome,
-    HandoffPayload, Role, Roles, TooManyHops, Transcript,
+    AcceptExt, Acceptance, ContextPolicy, Decision, Fallback, HandOffExt, Handoff, HandoffFailure, HandoffId,
+    HandoffOutcome, HandoffPayload, Role, Roles, TooManyHops, Transcript,
 };
 pub use greenroom_runtime::*;
 #[cfg(feature = "testing")]
@@ -65,8 +65,8 @@ pub use greenroom_tools::{
 /// What nearly every program needs, in one `use`.
 pub mod prelude {
     pub use greenroom_actors::{
-        ContextPolicy, Decision, Fallback, HandOffExt, Handoff, HandoffOutcome, HandoffPayload, Role, Roles,
-        Transcript,
+        AcceptExt, Acceptance, ContextPolicy, Decision, Fallback, HandOffExt, Handoff, HandoffOutcome,
+        HandoffPayload, Role, Roles, Transcript,
     };
     pub use greenroom_runtime::{
         Actor, ActorPath, ActorRef, ActorSpec, Address, AskError, Backoff, Breaker, BreakerSpec, CallOutcome,

@@ -43,7 +43,8 @@ pub enum Fallback {
     Next(Role),
 }
 
-/// An offer of a case to a role. The giver keeps the case until it hears [`HandoffOutcome::Accepted`].
+/// An offer of a case to a role. The giver keeps the case until it hears [`HandoffOutcome::Accepted`]; between durable actors
+/// it owns it until the taker has [accepted](crate::AcceptExt::accept) it, by a record that both share.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(bound = "T: HandoffPayload")]
 pub struct Handoff<T> {
@@ -67,6 +68,10 @@ pub struct Handoff<T> {
     pub fallback: Fallback,
     /// Whether a fallback role has the case, now or earlier on its way, because the one it was meant for was down.
     pub rerouted: bool,
+    /// Whether the record of who owns the case has this offer: set by [`hand_off`](crate::HandOffExt::hand_off), for a
+    /// durable giver. Default: no.
+    #[serde(default)]
+    pub is_recorded: bool,
 }
 
 /// A case was handed on more often than it may be. It stays with the giver.
@@ -99,6 +104,7 @@ impl<T: HandoffPayload> Handoff<T> {
             deadline: Duration::from_secs(60),
             fallback: Fallback::Return,
             rerouted: false,
+            is_recorded: false,
         }
     }
 
@@ -114,7 +120,7 @@ impl<T: HandoffPayload> Handoff<T> {
         if next.id.hop > self.max_hops {
             return Err(TooManyHops { id: next.id, max_hops: self.max_hops, path: next.path });
         }
-        Ok(Handoff { from, to, ..next })
+        Ok(Handoff { from, to, is_recorded: false, ..next })
     }
 
     /// With this context.
@@ -132,7 +138,8 @@ impl<T: HandoffPayload> Handoff<T> {
     }
 }
 
-/// The taker's answer to an offer. It leaves when the taker's state, with the case in it, is stored.
+/// The taker's answer to an offer. It leaves when the taker's state, with the case in it, is stored. A durable taker answers
+/// what [`accept`](crate::AcceptExt::accept) says, or a refusal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Decision {
     /// The case is the taker's now. Also the answer to a repeated offer.
@@ -141,6 +148,11 @@ pub enum Decision {
     Refused {
         /// Why.
         reason: String,
+    },
+    /// The offer is not pending any more, see [`Acceptance::Over`](crate::Acceptance::Over).
+    Over {
+        /// Who owns the case; `None`: nobody, it is closed.
+        owner: Option<ActorPath>,
     },
 }
 
@@ -220,6 +232,15 @@ pub enum HandoffOutcome<T> {
         handoff: Handoff<T>,
         /// Why.
         failure: HandoffFailure,
+    },
+    /// The offer is over, by the record of who owns the case: it was accepted in an earlier life of the giver, by this or a
+    /// later handoff; or was never [opened](greenroom_runtime::Context::open_case). Unless `owner` is the giver, it may forget
+    /// the case.
+    Over {
+        /// Which handoff.
+        id: HandoffId,
+        /// Who owns the case; `None`: nobody, it is closed or was not opened.
+        owner: Option<ActorPath>,
     },
 }
 

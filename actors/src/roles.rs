@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use greenroom_runtime::{
-    Accepts, Actor, ActorPath, Address, AskError, Chain, Context, ExitReason, Failure, Handler, Recipient,
-    ResolveError, Runtime, TellError, dice,
+    Accepts, Actor, ActorPath, Address, AskError, CaseError, CaseOwner, Chain, Context, ExitReason, Failure,
+    Handler, Recipient, ResolveError, Runtime, TellError, dice,
 };
 
 use crate::handoff::{
@@ -126,6 +126,7 @@ impl<T: HandoffPayload> Roles<T> {
                 offered.to = role.clone();
                 return match taker.ask(offered, Some(handoff.deadline)).await {
                     Ok(Decision::Accepted) => HandoffOutcome::Accepted { id: handoff.id, by, role, rerouted },
+                    Ok(Decision::Over { owner }) => HandoffOutcome::Over { id: handoff.id, owner },
                     Ok(Decision::Refused { reason }) => HandoffOutcome::Refused { handoff, by, reason },
                     Err(AskError::NotDelivered(error)) if takes_nothing(&error) => continue,
                     Err(error) => HandoffOutcome::Failed { handoff, failure: failure(by, &error) },
@@ -183,6 +184,11 @@ pub trait HandOffExt<T: HandoffPayload> {
     /// durable actor, when its state, with the case still in it, is stored. If the handler fails, nothing is offered.
     /// How it went comes back as a [`HandoffOutcome`]; until then the case is this actor's.
     ///
+    /// A durable actor must have [opened](Context::open_case) the case, or [accepted](crate::AcceptExt::accept) it: the offer
+    /// is written down with its commit, and whoever asks [`Runtime::owner_of`] finds this actor, and the offer, until the
+    /// taker has accepted. Of a case that is not this actor's nothing is offered, and [`HandoffOutcome::Over`] comes back. For
+    /// an actor that is not durable the handoff is in memory alone.
+    ///
     /// The outcome is lost with the incarnation: offer what is still open again in
     /// [`started`](greenroom_runtime::Actor::started), with the same id. It goes to the taker of before, who knows it by
     /// its id. At the start of a whole program that taker may not live yet: without a [`Fallback`] such an offer comes
@@ -192,7 +198,12 @@ pub trait HandOffExt<T: HandoffPayload> {
     /// # Errors
     ///
     /// A [`FailureClass::Bug`](greenroom_runtime::FailureClass::Bug), if the runtime was built without `Roles<T>`.
-    fn hand_off(&self, handoff: Handoff<T>) -> Result<(), Failure>;
+    /// [`External`](greenroom_runtime::FailureClass::External) if the store cannot say who owns the case.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, nothing is offered.
+    fn hand_off(&self, handoff: Handoff<T>) -> impl Future<Output = Result<(), Failure>> + Send;
 }
 
 impl<A, T> HandOffExt<T> for Context<'_, A>
@@ -201,8 +212,29 @@ where
     A: Actor + Handler<HandoffOutcome<T>>,
     A::Inbox: Accepts<HandoffOutcome<T>, A>,
 {
-    fn hand_off(&self, handoff: Handoff<T>) -> Result<(), Failure> {
+    async fn hand_off(&self, mut handoff: Handoff<T>) -> Result<(), Failure> {
         let (roles, runtime) = (self.resource::<Roles<T>>()?, self.runtime());
+        let HandoffId { case, hop } = &handoff.id;
+        let pending = |kept: &CaseOwner| {
+            let offer = kept.offer.as_ref();
+            offer.is_some_and(|offer| offer.hop == *hop && offer.to == handoff.to.as_str())
+        };
+        match self.owner_of(case).await {
+            Err(CaseError::NotDurable { .. }) => handoff.is_recorded = false,
+            Err(error) => return Err(error.into()),
+            Ok(Some(kept)) if kept.owner == *self.path() && hop > &kept.hop => {
+                if !pending(&kept) {
+                    self.offer_case(case, *hop, handoff.to.as_str()).await?;
+                }
+                handoff.is_recorded = true;
+                handoff.from = self.path().clone(); // whom the record names
+            }
+            Ok(kept) => {
+                let over = HandoffOutcome::Over { id: handoff.id, owner: kept.map(|kept| kept.owner) };
+                self.spawn_when_settled(std::future::ready(over), |outcome| outcome);
+                return Ok(());
+            }
+        }
         let offer = async move { roles.offer(&runtime, handoff).await };
         self.spawn_when_settled(offer, |outcome| outcome);
         Ok(())

@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use greenroom::{
-    ActorPath, Batch, BatchOutcome, LaidAside, Ownership, Record, Scan, Store, StoreError, StorePromise,
+    ActorPath, Batch, BatchOutcome, CaseOwner, LaidAside, ListedCase, Ownership, Record, Scan, Store,
+    StoreError, StorePromise,
 };
 
 /// What is bent.
@@ -87,6 +88,12 @@ impl Store for Bent {
     }
     fn actors(&self) -> Result<Vec<ActorPath>, StoreError> {
         self.inner.actors()
+    }
+    fn case(&self, case: &str) -> Result<Option<CaseOwner>, StoreError> {
+        self.inner.case(case)
+    }
+    fn cases(&self, after: Option<&str>, most: usize) -> Result<Vec<ListedCase>, StoreError> {
+        self.inner.cases(after, most)
     }
     fn promise(&self) -> StorePromise {
         self.inner.promise()

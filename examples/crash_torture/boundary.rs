@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use greenroom::{
-    ActorPath, Batch, BatchOutcome, LaidAside, Ownership, Scan, Store, StoreError, StorePromise,
+    ActorPath, Batch, BatchOutcome, CaseOwner, LaidAside, ListedCase, Ownership, Scan, Store, StoreError,
+    StorePromise,
 };
 
 use crate::told::Told;
@@ -137,6 +138,12 @@ impl Store for StopsAt {
     }
     fn actors(&self) -> Result<Vec<ActorPath>, StoreError> {
         self.inner.actors()
+    }
+    fn case(&self, case: &str) -> Result<Option<CaseOwner>, StoreError> {
+        self.inner.case(case)
+    }
+    fn cases(&self, after: Option<&str>, most: usize) -> Result<Vec<ListedCase>, StoreError> {
+        self.inner.cases(after, most)
     }
     fn promise(&self) -> StorePromise {
         self.inner.promise()

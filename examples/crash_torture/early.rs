@@ -8,8 +8,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use greenroom::{
-    ActorPath, Batch, BatchOutcome, CommitSeq, Delivered, Epoch, LaidAside, MessageId, Ownership, Record,
-    Scan, Store, StoreError, StorePromise,
+    ActorPath, Batch, BatchOutcome, CaseOwner, CommitSeq, Delivered, Epoch, LaidAside, ListedCase, MessageId,
+    Ownership, Record, Scan, Store, StoreError, StorePromise,
 };
 
 use crate::item::Item;
@@ -163,6 +163,13 @@ impl Store for EarlyAnswers {
     }
     fn actors(&self) -> Result<Vec<ActorPath>, StoreError> {
         self.held.inner.actors()
+    }
+    fn case(&self, case: &str) -> Result<Option<CaseOwner>, StoreError> {
+        self.held.carry_out(&mut self.held.lock())?;
+        self.held.inner.case(case)
+    }
+    fn cases(&self, after: Option<&str>, most: usize) -> Result<Vec<ListedCase>, StoreError> {
+        self.held.inner.cases(after, most)
     }
     fn promise(&self) -> StorePromise {
         self.held.inner.promise()

@@ -95,6 +95,11 @@ impl Lane {
         (numbers + WAYS - 1 - u64::from(self.way())) / WAYS
     }
 
+    /// Number `index` of it.
+    pub(crate) fn item(self, index: u64) -> Item {
+        Item { sender: self.sender(), number: index * WAYS + u64::from(self.way()) }
+    }
+
     /// What a transfer moves.
     pub(crate) fn amount(self) -> i64 {
         1 + i64::from(self.0)
@@ -118,6 +123,11 @@ impl Lane {
             13 => (self.counter(), Some(TAKERS - 1)),
             _ => (self.counter(), None),
         }
+    }
+
+    /// Which handoff of a case it is, if it goes to that one.
+    pub(crate) fn hop(self, to: u8) -> u32 {
+        if self.takers().1 == Some(to) { 2 } else { 1 }
     }
 
     /// Whether the charge of an order is of the kind of which nobody can say afterwards whether it happened.

@@ -8,9 +8,11 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use crate::applied::Applied;
-use crate::bank::{self, BEAT, Credit, Debit, Due, NewCase, NewOrder, Offered, Pay, Remind, Ship, Ticker};
+use crate::bank::{
+    self, BEAT, Credit, Debit, Due, IN_WORK, NewCase, NewOrder, Offered, Pay, Remind, Ship, Ticker,
+};
 use crate::clients::Books;
-use crate::item::{ACCOUNTS, DEPOSIT, Item, Lane, Work};
+use crate::item::{ACCOUNTS, DEPOSIT, Item, Lane, TAKERS, Work, path};
 use crate::picture::{Lying, Picture};
 use crate::verdict::Verdict;
 
@@ -183,12 +185,14 @@ fn money_drift(picture: &Picture) -> u64 {
     drift + all.abs_diff(DEPOSIT * i64::from(ACCOUNTS))
 }
 
-/// Each case that came in has one owner: the taker that says it has it, else the giver that still lists it.
+/// Each case that came in has one owner: the taker that says it has it, else the giver that still lists it. The record of
+/// the case names the same one, until it is closed.
 fn owners(picture: &Picture, verdict: &mut Verdict) {
     let takers = || picture.takers.iter().map(|taker| &taker.state);
     verdict.handoffs_offered = takers().map(|taker| taker.offers.total()).sum();
     verdict.handoffs_accepted = takers().map(|taker| taker.taken.total()).sum();
     verdict.handoffs_refused = takers().map(|taker| taker.refused.total()).sum();
+    let mut recorded = 0;
     for lane in Lane::of(Work::Case) {
         let giver = &picture.givers[usize::from(lane.counter())].state;
         for index in 0..giver.cases.next(lane) {
@@ -200,8 +204,37 @@ fn owners(picture: &Picture, verdict: &mut Verdict) {
             });
             verdict.owners_none += u64::from(owners == 0 && offered.is_none());
             verdict.owners_two += u64::from(owners > 1 || names_another);
+            recorded += u64::from(is_rightly_recorded(picture, lane, index, verdict));
         }
     }
+    // Of a case that never came in.
+    verdict.owners_two += (picture.cases.len() as u64).saturating_sub(recorded);
+}
+
+/// Holds the record of a case against the states of giver and takers. Whether there is one.
+fn is_rightly_recorded(picture: &Picture, lane: Lane, index: u64, verdict: &mut Verdict) -> bool {
+    let taken = |n: u8| &picture.takers[usize::from(n)].state.taken;
+    let taker = (0..TAKERS).find(|n| taken(*n).has(lane, index));
+    let is_closed = taker.is_some_and(|n| is_closed(taken(n), lane, index));
+    let Some(record) = picture.cases.get(&lane.item(index).request()) else {
+        verdict.owners_none += u64::from(!is_closed);
+        return false;
+    };
+    let offered = picture.givers[usize::from(lane.counter())].state.open.get(&(lane, index));
+    let (owner, hop) = match (taker, offered) {
+        (Some(n), _) => (Some(path("taker", n)), None),
+        (None, Some(Offered { to })) => (Some(path("giver", lane.counter())), Some(lane.hop(*to))),
+        (None, None) => (None, None),
+    };
+    let names_the_same =
+        owner.as_ref() == Some(&record.owner) && hop == record.offer.as_ref().map(|offer| offer.hop);
+    verdict.owners_two += u64::from(is_closed || !names_the_same);
+    true
+}
+
+/// A taker closes the case that lies so far behind the newest one of its lane.
+fn is_closed(taken: &Applied, lane: Lane, index: u64) -> bool {
+    index + IN_WORK < taken.next(lane)
 }
 
 /// Nothing waits, and everything has come to its end.

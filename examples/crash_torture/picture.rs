@@ -1,10 +1,10 @@
 //! The store, read again after a kill: the state of each actor of the bank, and what waits for it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::path::Path;
 
-use greenroom::{ActorPath, SledStore, Store};
+use greenroom::{ActorPath, CaseOwner, SledStore, Store};
 use serde::de::DeserializeOwned;
 
 use crate::bank::{
@@ -32,6 +32,8 @@ pub(crate) struct Picture {
     pub(crate) givers: Vec<Lying<Giver>>,
     pub(crate) takers: Vec<Lying<Taker>>,
     pub(crate) tickers: Vec<Lying<Ticker>>,
+    /// Who owns which case, by the records.
+    pub(crate) cases: BTreeMap<String, CaseOwner>,
     /// Who has something to see to.
     pub(crate) unfinished: BTreeSet<String>,
     /// Records that the store would not vouch for, and messages that were laid aside.
@@ -63,6 +65,7 @@ impl Picture {
             givers: reader.all("giver", COUNTERS)?,
             takers: reader.all("taker", TAKERS)?,
             tickers: reader.all("ticker", COUNTERS)?,
+            cases: reader.cases()?,
             unfinished: unfinished.iter().map(ToString::to_string).collect(),
             damage: reader.damage,
         })
@@ -97,6 +100,25 @@ impl Reader {
         }
         let timers = scan.timers.into_iter().map(|timer| timer.name).collect();
         Ok(Lying { state, inbox, timers })
+    }
+}
+
+impl Reader {
+    fn cases(&mut self) -> Result<BTreeMap<String, CaseOwner>, String> {
+        const PAGE: usize = 500;
+        let mut cases = BTreeMap::new();
+        let mut after: Option<String> = None;
+        loop {
+            let page = self.store.cases(after.as_deref(), PAGE).map_err(|error| error.to_string())?;
+            let Some((last, _)) = page.last() else { return Ok(cases) };
+            after = Some(last.clone());
+            for (case, kept) in page {
+                match kept {
+                    Ok(owner) => drop(cases.insert(case, owner)),
+                    Err(reason) => self.damage.push(format!("case {case}: {reason}")),
+                }
+            }
+        }
     }
 }
 

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use greenroom::{
-    ActorPath, Batch, BatchOutcome, Epoch, LaidAside, Ownership, Record, Scan, Snapshot, Store, StoreError,
-    StorePromise, Writer,
+    ActorPath, Batch, BatchOutcome, CaseOwner, Epoch, LaidAside, ListedCase, Ownership, Record, Scan,
+    Snapshot, Store, StoreError, StorePromise, Writer,
 };
 
 /// A zombie writes behind every so many groups.
@@ -95,6 +95,12 @@ impl Store for Haunted {
     }
     fn actors(&self) -> Result<Vec<ActorPath>, StoreError> {
         self.inner.actors()
+    }
+    fn case(&self, case: &str) -> Result<Option<CaseOwner>, StoreError> {
+        self.inner.case(case)
+    }
+    fn cases(&self, after: Option<&str>, most: usize) -> Result<Vec<ListedCase>, StoreError> {
+        self.inner.cases(after, most)
     }
     fn promise(&self) -> StorePromise {
         self.inner.promise()

@@ -189,6 +189,7 @@ fn write(store: &SledStore, batch: Batch) -> Result<Vec<Delivered>, Box<dyn Erro
         Some(BatchOutcome::Stale { stored }) => {
             Err(format!("the actor has begun life {} meanwhile", stored.0).into())
         }
+        Some(BatchOutcome::Conflict { case, .. }) => Err(format!("case {case} is not as it was").into()),
         None => Err("the store did not answer".into()),
     }
 }

@@ -134,7 +134,7 @@ impl Client {
         let roles = self.runtime.resource::<Roles<Case>>().expect("the runtime is built with the roles");
         for failures in 1.. {
             match roles.offer(&self.runtime, offer.clone()).await {
-                OfferOutcome::Accepted { .. } => break,
+                OfferOutcome::Accepted { .. } | OfferOutcome::Over { .. } => break,
                 OfferOutcome::Refused { reason, .. } => return self.set_aside(&offer, reason).await,
                 OfferOutcome::Failed { failure, .. } => match after_failure(&failure, &offer.to, failures) {
                     AfterFailure::OfferAgain(pause) => self.runtime.clock().sleep(pause).await,

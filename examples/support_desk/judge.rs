@@ -2,10 +2,11 @@
 //! and believes no actor.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
 use std::io;
 use std::path::Path;
 
-use greenroom::{SledStore, Store};
+use greenroom::{ActorPath, SledStore, Store};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -31,6 +32,8 @@ pub(crate) struct Judgement {
     pub(crate) rerouted: u64,
     /// Open in the state of an actor, although not finished: the next run takes them up.
     pub(crate) left_open: u64,
+    /// Of which the record of their owner, and what the actors have in their states, do not agree.
+    pub(crate) disputed: Vec<String>,
 }
 
 /// A line of the out file, as the judge reads it.
@@ -48,14 +51,17 @@ impl Judgement {
     /// # Errors
     ///
     /// A file that cannot be read, or a store that cannot be opened.
-    pub(crate) fn of(input: &Path, out: &Path, store: &Path) -> Result<Self, Box<dyn std::error::Error>> {
+    pub(crate) fn of(input: &Path, out: &Path, store: &Path) -> Result<Self, Box<dyn Error>> {
         let input = TicketFile::read(input)?;
-        let open = open_tickets(&SledStore::open(store)?)?;
+        let store = SledStore::open(store)?;
+        let open = open_tickets(&store)?;
         let mut judgement = Judgement {
             malformed: input.malformed.len() as u64,
             ..Self::of_lines(&input, &std::fs::read(out)?)
         };
         let lost: BTreeSet<&String> = judgement.lost.iter().collect();
+        let cases = recorded_tickets(&store)?;
+        judgement.disputed = disputed_tickets(&states(&store)?, &cases, &lost);
         judgement.left_open = open.iter().filter(|ticket| lost.contains(ticket)).count() as u64;
         Ok(judgement)
     }
@@ -91,7 +97,8 @@ impl Judgement {
 
     /// Whether each ticket stands in the out file exactly once.
     pub(crate) fn is_all_accounted_for(&self) -> bool {
-        self.lost.is_empty() && self.resolved_twice.is_empty() && self.unreadable == 0
+        let tickets = [&self.lost, &self.resolved_twice, &self.disputed];
+        tickets.iter().all(|tickets| tickets.is_empty()) && self.unreadable == 0
     }
 }
 
@@ -128,13 +135,48 @@ struct OpenOffers {
 /// # Errors
 ///
 /// A store that cannot be read, or a state that is none of the desk's.
-pub(crate) fn open_tickets(store: &impl Store) -> Result<BTreeSet<String>, Box<dyn std::error::Error>> {
-    let mut open = BTreeSet::new();
+pub(crate) fn open_tickets(store: &impl Store) -> Result<BTreeSet<String>, Box<dyn Error>> {
+    Ok(states(store)?.into_values().flatten().collect())
+}
+
+/// Who owns each ticket, by its record; `None`: that is damaged.
+fn recorded_tickets(store: &impl Store) -> Result<BTreeMap<String, Option<ActorPath>>, Box<dyn Error>> {
+    const PAGE: usize = 500;
+    let mut cases = BTreeMap::new();
+    let mut after: Option<String> = None;
+    loop {
+        let page = store.cases(after.as_deref(), PAGE)?;
+        let Some((last, _)) = page.last() else { return Ok(cases) };
+        after = Some(last.clone());
+        cases.extend(page.into_iter().map(|(ticket, kept)| (ticket, kept.ok().map(|kept| kept.owner))));
+    }
+}
+
+/// The tickets whose owner by the record does not have them in its state, and those that are unfinished and in a state, and
+/// of which nobody is the owner. (A giver that has not heard yet that its ticket was accepted has it in its state too.)
+fn disputed_tickets(
+    states: &BTreeMap<ActorPath, BTreeSet<String>>,
+    cases: &BTreeMap<String, Option<ActorPath>>,
+    unfinished: &BTreeSet<&String>,
+) -> Vec<String> {
+    let has_it = |owner: &ActorPath, ticket: &String| {
+        states.get(owner).is_some_and(|tickets| tickets.contains(ticket))
+    };
+    let not_there =
+        cases.iter().filter(|(ticket, owner)| !owner.as_ref().is_some_and(|it| has_it(it, ticket)));
+    let held = states.values().flatten().filter(|ticket| unfinished.contains(ticket));
+    let nobodys = held.filter(|ticket| !cases.contains_key(*ticket));
+    let disputed: BTreeSet<&String> = not_there.map(|(ticket, _)| ticket).chain(nobodys).collect();
+    disputed.into_iter().cloned().collect()
+}
+
+/// The tickets that each actor has in its state.
+fn states(store: &impl Store) -> Result<BTreeMap<ActorPath, BTreeSet<String>>, Box<dyn Error>> {
+    let mut states = BTreeMap::new();
     for actor in store.actors()? {
         let Some(kept) = store.scan(&actor)?.snapshot else { continue };
         let state: State = rmp_serde::from_slice(&kept.state)?;
-        open.extend(state.outbox.open.into_keys());
-        open.extend(state.asked.into_keys());
+        states.insert(actor, state.outbox.open.into_keys().chain(state.asked.into_keys()).collect());
     }
-    Ok(open)
+    Ok(states)
 }

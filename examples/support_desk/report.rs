@@ -59,6 +59,7 @@ struct JsonReport<'a> {
     dead_letters: u64,
     resumed: u64,
     left_open: u64,
+    disputed: usize,
     unreadable: u64,
     p50_ms: f64,
     p99_ms: f64,
@@ -88,6 +89,7 @@ impl Report {
             dead_letters: self.dead_letters,
             resumed: self.resumed,
             left_open: judged.left_open,
+            disputed: judged.disputed.len(),
             unreadable: judged.unreadable,
             p50_ms: self.times.p50_ms,
             p99_ms: self.times.p99_ms,
@@ -145,7 +147,12 @@ impl fmt::Display for Report {
         writeln!(f, "a ticket took {:.0} ms (p50), {:.0} ms (p99)", times.p50_ms, times.p99_ms)?;
         let judged_by = "counted from the input, the out file and the store, after everything had ended";
         writeln!(f, "({judged_by})\n")?;
-        for (what, tickets) in [("lost", &judged.lost), ("finished twice", &judged.resolved_twice)] {
+        let named = [
+            ("lost", &judged.lost),
+            ("finished twice", &judged.resolved_twice),
+            ("owner disputed", &judged.disputed),
+        ];
+        for (what, tickets) in named {
             if !tickets.is_empty() {
                 let more = if tickets.len() > NAMED_MAX { " …" } else { "" };
                 let named: Vec<&str> = tickets.iter().take(NAMED_MAX).map(String::as_str).collect();

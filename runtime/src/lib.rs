@@ -30,8 +30,9 @@ mod walk;
 mod world;
 
 pub use actor::{
-    Accepts, Actor, ActorSpec, AskStep, Context, DecodeError, Durable, DurableInbox, DurableMessage,
-    ExitPhase, ExitReason, Handler, Inbox, MigrateError, Open, ProtectionOver, SnapshotPolicy, TimerHandle,
+    Accepts, Actor, ActorSpec, AskStep, CaseError, Context, DecodeError, Durable, DurableInbox,
+    DurableMessage, ExitPhase, ExitReason, Handler, Inbox, MigrateError, Open, ProtectionOver,
+    SnapshotPolicy, TimerHandle,
 };
 pub use address::*;
 pub use builder::Builder;

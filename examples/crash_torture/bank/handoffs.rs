@@ -1,8 +1,8 @@
-//! Cases that change hands: offered, refused, offered to another, accepted.
+//! Cases that change hands: opened, offered, refused, offered to another, accepted, closed.
 //!
-//! The seam to the handoff of `greenroom::Handoff`: until its offers and outcomes are records, offer and answer are plain
-//! durable messages here. What the judge needs stays: a giver that names whom each open case is offered to, and takers that
-//! know what they have.
+//! Who owns a case is a record of the store, changed with the commit of whoever opens, offers, accepts or closes it; offer
+//! and answer are durable messages in the same commits. The giver names in its state whom each open case is offered to, and a
+//! taker knows what it has: the judge holds these states against the records.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,12 +12,14 @@ use serde::{Deserialize, Serialize};
 
 use super::work_message;
 use crate::applied::Applied;
-use crate::item::{Item, Lane};
+use crate::item::{Item, Lane, path};
 use crate::outside::{Outside, find};
 use crate::sabotage::Sabotage;
 
 /// How long a taker thinks about an offer; meanwhile the case is the giver's.
 const THINKS: Duration = Duration::from_millis(3);
+/// So many of its newest cases of each lane a taker works on: it closes the one before them.
+pub(crate) const IN_WORK: u64 = 4;
 
 work_message!(NewCase, "new-case", "A case comes in: it is the giver's.");
 work_message!(Offer, "offer", "A case is offered; its giver follows from it.");
@@ -85,6 +87,7 @@ impl Durable for Taker {
 impl Handler<NewCase> for Giver {
     async fn handle(&mut self, m: NewCase, cx: &mut Context<'_, Self>) -> Result<(), Failure> {
         self.cases.add(m.item);
+        cx.open_case(&m.item.request()).await?;
         self.offer(m.item, m.item.lane().takers().0, cx).await
     }
 }
@@ -106,8 +109,10 @@ impl Giver {
     async fn offer(&mut self, item: Item, to: u8, cx: &Context<'_, Self>) -> Result<(), Failure> {
         let case = (item.lane(), item.index());
         self.open.insert(case, Offered { to });
+        cx.offer_case(&item.request(), item.lane().hop(to), path("taker", to).as_str()).await?;
         if cx.resource::<Outside>()?.sabotage == Some(Sabotage::ClearOwnerBeforeAccept) {
             self.open.remove(&case);
+            cx.close_case(&item.request()).await?;
         }
         let taker = find::<_, Taker>(cx, "taker", to).await?;
         cx.tell(&taker, Offer { item }).await.map_err(Failure::external)
@@ -122,7 +127,12 @@ impl Handler<Offer> for Taker {
         let is_accepted = second.is_none() || *cx.args() != first;
         self.offers.add(item);
         if is_accepted {
+            let (lane, giver) = (item.lane(), path("giver", item.lane().counter()));
+            cx.accept_case(&item.request(), &giver, lane.hop(*cx.args())).await?;
             self.taken.add(item);
+            if let Some(index) = item.index().checked_sub(IN_WORK) {
+                cx.close_case(&lane.item(index).request()).await?;
+            }
         } else {
             self.refused.add(item);
         }

@@ -21,7 +21,7 @@ use crate::item::Item;
 
 pub(crate) use accounts::{Account, Credit, Debit};
 pub(crate) use door::hand_in;
-pub(crate) use handoffs::{Giver, NewCase, Offered, Taker};
+pub(crate) use handoffs::{Giver, IN_WORK, NewCase, Offered, Taker};
 pub(crate) use open::{killable, open, payments, tickers};
 pub(crate) use orders::{NewOrder, Pay, Payment, Reception, Ship, Shipping};
 pub(crate) use timers::{BEAT, Beat, Due, IsQuiet, Remind, Ticker};

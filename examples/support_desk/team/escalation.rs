@@ -13,7 +13,7 @@ use crate::out_file::Outcome;
 use crate::team::case::{Job, Offer, finished};
 use crate::team::human::PleaseDecide;
 use crate::team::roster::human_address;
-use crate::team::work::{Attempt, finish, is_finished};
+use crate::team::work::{Attempt, accept_finished, finish, is_finished, release};
 
 /// How long the person may take, with all the cases before this one.
 const PERSON_DEADLINE: Duration = Duration::from_secs(3_600);
@@ -68,8 +68,11 @@ impl Durable for Escalation {
 impl Handler<Offer> for Escalation {
     async fn handle(&mut self, m: Offer, cx: &mut Context<'_, Self>) -> Result<Decision, Failure> {
         let attempt = Attempt::begin(Job::Escalation, &m.id.case, cx)?;
-        if self.asked.contains_key(&m.id.case) || is_finished(&m.id.case, cx).await? {
+        if self.asked.contains_key(&m.id.case) {
             return Ok(Decision::Accepted);
+        }
+        if is_finished(&m.id.case, cx).await? {
+            return accept_finished(&m, cx).await;
         }
 
         // A person reads the last notes, not the whole story.
@@ -78,6 +81,10 @@ impl Handler<Offer> for Escalation {
             Verdict::Refuse(reason) => return attempt.end(Decision::Refused { reason }, cx),
             Verdict::Escalate(note) | Verdict::Answer(note) | Verdict::HandOver(_, note) => note,
         };
+        match cx.accept(&m).await? {
+            Acceptance::Taken => {}
+            other => return attempt.end(other.decision(), cx),
+        }
         let waiting = Waiting { offer: m, note };
         waiting.ask_the_person(cx)?;
         self.asked.insert(waiting.offer.id.case.clone(), waiting);
@@ -93,7 +100,7 @@ impl Handler<PersonSaid> for Escalation {
         let handoffs = waiting.offer.id.hop;
         finish(finished(&waiting.offer, outcome, Job::Escalation, handoffs, answer), cx).await?;
         self.asked.remove(&m.ticket);
-        Ok(())
+        release(&m.ticket, cx).await
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use greenroom::DurableMessage;
 use greenroom::prelude::*;
+use greenroom::{CaseError, DurableMessage};
 use serde::{Deserialize, Serialize};
 
 use crate::mind::{Verdict, think};
@@ -44,7 +44,7 @@ impl Actor for FrontDesk {
     }
 
     async fn started(&mut self, cx: &mut Context<'_, Self>) -> Result<(), Failure> {
-        giver::offer_all_again(self, cx)
+        giver::offer_all_again(self, cx).await
     }
 }
 
@@ -80,9 +80,14 @@ impl Handler<NewTicket> for FrontDesk {
                 return attempt.end((), cx);
             }
         };
+        match cx.open_case(&case.ticket.id).await {
+            // Somebody of the team has it already: the ticket was brought a second time.
+            Err(CaseError::Conflict { .. }) => return attempt.end((), cx),
+            opened => opened?,
+        }
         context.push(Job::FrontDesk.name(), note);
         let offer = first_offer(case, cx.path().clone(), to).with_context(context);
-        giver::hand_over(self, offer, cx)?;
+        giver::hand_over(self, offer, cx).await?;
         attempt.end((), cx)
     }
 }
@@ -105,6 +110,6 @@ impl Handler<OfferOutcome> for FrontDesk {
 
 impl Handler<OfferAgain> for FrontDesk {
     async fn handle(&mut self, m: OfferAgain, cx: &mut Context<'_, Self>) -> Result<(), Failure> {
-        giver::offer_again(self, &m, cx)
+        giver::offer_again(self, &m, cx).await
     }
 }

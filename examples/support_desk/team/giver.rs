@@ -8,7 +8,7 @@ use crate::out_file::Outcome;
 use crate::tally::Tally;
 use crate::team::case::{Job, Offer, OfferOutcome, finished};
 use crate::team::outbox::{AfterFailure, Outbox, after_failure};
-use crate::team::work::finish;
+use crate::team::work::{finish, release};
 
 /// An actor that hands cases over.
 pub(crate) trait Giver:
@@ -33,31 +33,39 @@ impl Message for OfferAgain {
 impl DurableMessage for OfferAgain {}
 
 /// Keeps the offer and makes it, once the state with it is stored.
-pub(crate) fn hand_over<A: Giver>(giver: &mut A, offer: Offer, cx: &Context<'_, A>) -> Result<(), Failure> {
+pub(crate) async fn hand_over<A: Giver>(
+    giver: &mut A,
+    offer: Offer,
+    cx: &Context<'_, A>,
+) -> Result<(), Failure> {
     giver.outbox().keep(offer.clone());
-    cx.hand_off(offer)
+    cx.hand_off(offer).await
 }
 
 /// Makes all open offers again, with their first ids: after a crash of the giver, and after a `kill -9`.
-pub(crate) fn offer_all_again<A: Giver>(giver: &mut A, cx: &Context<'_, A>) -> Result<(), Failure> {
-    giver.outbox().offers().try_for_each(|offer| repeat(offer, cx))
+pub(crate) async fn offer_all_again<A: Giver>(giver: &mut A, cx: &Context<'_, A>) -> Result<(), Failure> {
+    let open: Vec<Offer> = giver.outbox().offers().cloned().collect();
+    for offer in open {
+        repeat(offer, cx).await?;
+    }
+    Ok(())
 }
 
-pub(crate) fn offer_again<A: Giver>(
+pub(crate) async fn offer_again<A: Giver>(
     giver: &mut A,
     reminder: &OfferAgain,
     cx: &Context<'_, A>,
 ) -> Result<(), Failure> {
-    match giver.outbox().offer(&reminder.ticket) {
-        Some(offer) => repeat(offer, cx),
+    match giver.outbox().offer(&reminder.ticket).cloned() {
+        Some(offer) => repeat(offer, cx).await,
         None => Ok(()), // accepted meanwhile
     }
 }
 
 /// Without the fallback: the taker of before may have the case. After a `kill -9` it may not stand yet; then the offer
 /// comes back, and is made again after a pause.
-fn repeat<A: Giver>(offer: &Offer, cx: &Context<'_, A>) -> Result<(), Failure> {
-    cx.hand_off(offer.clone().or_else(Fallback::Return))
+async fn repeat<A: Giver>(offer: Offer, cx: &Context<'_, A>) -> Result<(), Failure> {
+    cx.hand_off(offer.or_else(Fallback::Return)).await
 }
 
 /// An offer came back.
@@ -72,6 +80,11 @@ pub(crate) async fn settle<A: Giver>(
             if giver.outbox().forget(&id.case) {
                 cx.resource::<Tally>()?.handed_over(job);
             }
+            Ok(())
+        }
+        // Accepted in an earlier life: the record knows, and this one need not ask.
+        OfferOutcome::Over { id, .. } => {
+            giver.outbox().forget(&id.case);
             Ok(())
         }
         OfferOutcome::Refused { handoff: offer, .. } => {
@@ -92,9 +105,11 @@ pub(crate) async fn settle<A: Giver>(
                     cx.send_after(pause, OfferAgain { ticket: ticket.clone() });
                     Ok(())
                 }
-                AfterFailure::Reroute => hand_over(giver, to_escalation(offer, |it| it.rerouted = true), cx),
+                AfterFailure::Reroute => {
+                    hand_over(giver, to_escalation(offer, |it| it.rerouted = true), cx).await
+                }
                 AfterFailure::Escalate => {
-                    hand_over(giver, to_escalation(offer, |it| it.payload.is_poison = true), cx)
+                    hand_over(giver, to_escalation(offer, |it| it.payload.is_poison = true), cx).await
                 }
                 AfterFailure::Quarantine => {
                     let answer = format!("set aside for a person: {failure}");
@@ -115,6 +130,7 @@ async fn close<A: Giver>(
 ) -> Result<(), Failure> {
     if giver.outbox().forget(&offer.id.case) {
         finish(finished(offer, outcome, giver.job(), offer.id.hop - 1, answer), cx).await?;
+        release(&offer.id.case, cx).await?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use crate::out_file::Outcome;
 use crate::team::case::{Job, Offer, OfferOutcome, finished};
 use crate::team::giver::{self, Giver, OfferAgain};
 use crate::team::outbox::Outbox;
-use crate::team::work::{Attempt, finish, is_finished};
+use crate::team::work::{Attempt, accept_finished, finish, is_finished};
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Specialist {
@@ -28,7 +28,7 @@ impl Actor for Specialist {
     }
 
     async fn started(&mut self, cx: &mut Context<'_, Self>) -> Result<(), Failure> {
-        giver::offer_all_again(self, cx)
+        giver::offer_all_again(self, cx).await
     }
 }
 
@@ -48,19 +48,27 @@ impl Giver for Specialist {
 impl Handler<Offer> for Specialist {
     async fn handle(&mut self, m: Offer, cx: &mut Context<'_, Self>) -> Result<Decision, Failure> {
         let attempt = Attempt::begin(self.job, &m.id.case, cx)?;
-        if self.outbox.holds(&m.id.case) || is_finished(&m.id.case, cx).await? {
+        if self.outbox.holds(&m.id.case) {
             return Ok(Decision::Accepted);
+        }
+        if is_finished(&m.id.case, cx).await? {
+            return accept_finished(&m, cx).await;
         }
 
         let (to, note) = match think(self.job, &m.payload, &m.context, cx).await? {
             Verdict::Answer(answer) => {
                 finish(finished(&m, Outcome::Resolved, self.job, m.id.hop, answer), cx).await?;
-                return attempt.end(Decision::Accepted, cx);
+                let decision = accept_finished(&m, cx).await?;
+                return attempt.end(decision, cx);
             }
             Verdict::Refuse(reason) => return attempt.end(Decision::Refused { reason }, cx),
             Verdict::HandOver(to, note) => (to, note),
             Verdict::Escalate(note) => (Job::Escalation, note),
         };
+        match cx.accept(&m).await? {
+            Acceptance::Taken => {}
+            other => return attempt.end(other.decision(), cx),
+        }
         let mut context = m.context.share(ContextPolicy::Full);
         context.push(self.job.name(), note);
         let onward = m.onward(cx.path().clone(), to.role()).map_err(Failure::exhausted)?;
@@ -68,7 +76,7 @@ impl Handler<Offer> for Specialist {
             Job::Escalation => Fallback::Return,
             _ => Fallback::Next(Job::Escalation.role()),
         };
-        giver::hand_over(self, onward.with_context(context).or_else(fallback), cx)?;
+        giver::hand_over(self, onward.with_context(context).or_else(fallback), cx).await?;
         attempt.end(Decision::Accepted, cx)
     }
 }
@@ -81,6 +89,6 @@ impl Handler<OfferOutcome> for Specialist {
 
 impl Handler<OfferAgain> for Specialist {
     async fn handle(&mut self, m: OfferAgain, cx: &mut Context<'_, Self>) -> Result<(), Failure> {
-        giver::offer_again(self, &m, cx)
+        giver::offer_again(self, &m, cx).await
     }
 }

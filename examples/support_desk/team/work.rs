@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use greenroom::prelude::*;
+use greenroom::{Accepts, CaseError};
 
 use crate::crash::{CrashPlan, CrashPoint, Fuse};
 use crate::out_file::OutLine;
 use crate::tally::Tally;
 use crate::team::archive::{Archive, Finish, IsFinished};
-use crate::team::case::Job;
+use crate::team::case::{Job, Offer};
 use crate::team::roster::archive_address;
 
 /// One attempt of one role at one ticket. Knows where it is planned to crash, and how long it took.
@@ -47,6 +48,27 @@ pub(crate) async fn finish<A: Actor>(line: OutLine, cx: &Context<'_, A>) -> Resu
 /// to remember all the tickets there ever were.
 pub(crate) async fn is_finished<A: Actor>(ticket: &str, cx: &Context<'_, A>) -> Result<bool, Failure> {
     cx.ask(&archive(cx)?, IsFinished(ticket.to_owned())).await
+}
+
+/// Takes over a case that is finished, so that nobody owns it any more, and says what to answer to its giver.
+pub(crate) async fn accept_finished<A>(offer: &Offer, cx: &Context<'_, A>) -> Result<Decision, Failure>
+where
+    A: Handler<Offer>,
+    A::Inbox: Accepts<Offer, A>,
+{
+    let acceptance = cx.accept(offer).await?;
+    if !matches!(acceptance, Acceptance::Over { .. }) {
+        release(&offer.id.case, cx).await?;
+    }
+    Ok(acceptance.decision())
+}
+
+/// The case is finished: nobody owns it any more.
+pub(crate) async fn release<A: Actor>(ticket: &str, cx: &Context<'_, A>) -> Result<(), Failure> {
+    match cx.close_case(ticket).await {
+        Err(CaseError::Conflict { .. }) => Ok(()), // somebody else has it, and finds out that it is finished
+        closed => Ok(closed?),
+    }
 }
 
 fn archive<A: Actor>(cx: &Context<'_, A>) -> Result<ActorRef<Archive>, Failure> {

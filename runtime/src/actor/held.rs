@@ -16,7 +16,7 @@ use crate::mailbox::DeadLetterReason;
 use crate::mailbox::queue::{Gate, Queued};
 use crate::message::envelope::Parcel;
 use crate::message::{Envelope, Head, Message, MessageId, NoReply, ReplyPort};
-use crate::store::{Delivered, Record, StoreError, Writer};
+use crate::store::{CaseChange, Delivered, Record, StoreError, Writer};
 use crate::sync::drop_quietly;
 
 /// Work beside an actor.
@@ -31,6 +31,8 @@ pub(crate) struct HeldBack {
     pub(crate) answer: Option<Vec<u8>>,
     /// What becomes of timers that outlive the process.
     pub(crate) timers: Vec<TimerChange>,
+    /// What becomes of cases.
+    pub(crate) cases: Vec<(String, CaseChange)>,
     /// Whether one of the sends goes by way of the store.
     pub(crate) is_stored: bool,
 }

@@ -3,6 +3,7 @@
 mod ask_step;
 mod behavior;
 mod beside;
+mod cases;
 pub(crate) mod context;
 mod durable;
 mod exit;
@@ -16,6 +17,7 @@ mod steps;
 
 pub use ask_step::AskStep;
 pub use behavior::{Actor, Handler};
+pub use cases::CaseError;
 pub use context::Context;
 pub use durable::{Durable, MigrateError, SnapshotPolicy};
 pub use exit::{ExitPhase, ExitReason};

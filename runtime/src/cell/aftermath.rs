@@ -53,6 +53,10 @@ impl<A: Actor> Life<A> {
                 let failure = external(&self.cell.core, error);
                 self.failed(actor, journal, head, failure).await
             }
+            // Another commit came in between: the next run of the handler finds what that one has left.
+            NotDone::Unstored(error @ CommitError::Conflict { .. }) => {
+                self.failed(actor, journal, head, Failure::external(error)).await
+            }
             NotDone::Unstored(error) => self.unstored(head, error).await,
             NotDone::Parked(parked) => self.parked(actor, journal, head, parked).await,
         }
@@ -275,7 +279,7 @@ impl<A: Actor> Life<A> {
         let cause = match error {
             CommitError::Stale { .. } => return After::End(ExitReason::Unresponsive),
             CommitError::Store(error) => error,
-            CommitError::Unavailable => StoreError::Closed,
+            CommitError::Conflict { .. } | CommitError::Unavailable => StoreError::Closed,
         };
         cell.core.world.store_failed(&cause);
         cell.give_up_all_repeats(&NoReply::StoreUnavailable(cause.clone()));

@@ -62,6 +62,7 @@ pub(crate) async fn accept<A: Actor>(
 pub(crate) fn refusal(error: CommitError) -> Refusal {
     match error {
         CommitError::Stale { .. } => Refusal::Fenced,
+        CommitError::Conflict { .. } => unreachable!("an acceptance changes no case"),
         CommitError::Store(error) if !error.is_final() => Refusal::Unstorable(error),
         CommitError::Store(_) | CommitError::Unavailable => Refusal::StoreUnavailable,
     }

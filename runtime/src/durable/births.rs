@@ -95,6 +95,8 @@ impl Runtime {
 pub(crate) fn store_error(error: CommitError) -> StoreError {
     match error {
         CommitError::Store(error) => error,
-        CommitError::Stale { .. } | CommitError::Unavailable => StoreError::Closed,
+        CommitError::Stale { .. } | CommitError::Conflict { .. } | CommitError::Unavailable => {
+            StoreError::Closed
+        }
     }
 }

@@ -4,6 +4,7 @@
 mod accept; // into an inbox, by way of the store
 mod aside; // messages that were laid aside
 mod births; // how actors were made
+mod cases; // who owns which
 mod durability; // how a cell stores its state and its mail
 mod parking; // an actor that waits for a decision
 mod recall; // what a new life begins with

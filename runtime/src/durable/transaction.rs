@@ -43,6 +43,8 @@ impl<A: Actor> Durability<A> {
         }
         let timers = (journal.timers.clone(), std::mem::take(&mut held.timers));
         records.extend(timers.1.iter().map(TimerChange::record));
+        let cases = std::mem::take(&mut held.cases).into_iter();
+        records.extend(cases.map(|(case, change)| Record::Case { case, change }));
         records.extend(held.sends.iter_mut().filter_map(|send| send.take_record()));
         let incarnation = journal.incarnation.0;
         let release = {

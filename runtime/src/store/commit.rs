@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{
-    Damage, JournalEntry, LaidAside, Ownership, Record, Snapshot, StoreError, StoredMessage, StoredTimer,
+    CaseOwner, Damage, JournalEntry, LaidAside, ListedCase, Ownership, Record, Snapshot, StoreError,
+    StoredMessage, StoredTimer,
 };
 use crate::address::{ActorPath, Epoch};
 use crate::message::MessageId;
@@ -19,6 +20,8 @@ use crate::message::MessageId;
 /// * Batches of one group apply in their order; so do the records of a batch.
 /// * A message that was delivered is in each later scan of its receiver, in the order of its number, until a batch says
 ///   that it is [`Done`](Record::Done), or [laid aside](Record::LayAside).
+/// * Of each case there is one record. A batch that changes one holds only if the record says what it
+///   [expects](super::CaseChange); else it is refused, and alone refused.
 /// * `scan` returns nothing it cannot vouch for: it falls back to the record before, and says so in
 ///   [`Scan::damage`].
 /// * A failed write is final: each later call of the same opening answers [`StoreError::Failed`].
@@ -66,6 +69,21 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError`] if the engine cannot read.
     fn actors(&self) -> Result<Vec<ActorPath>, StoreError>;
 
+    /// Who owns a case, and to whom it is offered. `None`: nobody has opened it, or it is closed. Blocks; costs one read.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::CaseDamaged`] if its record is damaged, and [`StoreError`] if the engine cannot read.
+    fn case(&self, case: &str) -> Result<Option<CaseOwner>, StoreError>;
+
+    /// The first `most` cases behind `after`, sorted by name, of all owners; `None`: from the first. Blocks; costs two
+    /// reads for each.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the engine cannot read. A damaged record is listed as such.
+    fn cases(&self, after: Option<&str>, most: usize) -> Result<Vec<ListedCase>, StoreError>;
+
     /// What an acknowledged commit survives here.
     fn promise(&self) -> StorePromise;
 
@@ -95,6 +113,12 @@ impl<S: Store + ?Sized> Store for Arc<S> {
     }
     fn actors(&self) -> Result<Vec<ActorPath>, StoreError> {
         (**self).actors()
+    }
+    fn case(&self, case: &str) -> Result<Option<CaseOwner>, StoreError> {
+        (**self).case(case)
+    }
+    fn cases(&self, after: Option<&str>, most: usize) -> Result<Vec<ListedCase>, StoreError> {
+        (**self).cases(after, most)
     }
     fn promise(&self) -> StorePromise {
         (**self).promise()
@@ -133,7 +157,7 @@ impl fmt::Display for CommitSeq {
 pub struct Batch {
     /// The actor that writes, and which life of it. `None`: somebody outside of the tree, who may only
     /// [deliver](Record::Deliver), [return](Record::Return), [forget](Record::Forget), and write down or erase an actor
-    /// ([`Record::Birth`], [`Record::Erase`]).
+    /// ([`Record::Birth`], [`Record::Erase`]), and [assign](super::CaseChange::Assign) a case.
     pub writer: Option<Writer>,
     /// What is written, in order. Empty for a claim.
     pub records: Vec<Record>,
@@ -191,6 +215,13 @@ pub enum BatchOutcome {
     Stale {
         /// The newest epoch the store has seen.
         stored: Epoch,
+    },
+    /// A [case](Record::Case) is not in the state that a change of it expects: nothing of the batch was kept.
+    Conflict {
+        /// Which case.
+        case: String,
+        /// What is kept of it.
+        found: Option<CaseOwner>,
     },
 }
 

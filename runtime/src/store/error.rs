@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{CommitSeq, Damage};
+use super::{CommitSeq, Damage, DamageReason};
 use crate::address::ActorPath;
 use crate::sync::panic_text;
 
@@ -69,9 +69,19 @@ pub enum StoreError {
         /// Which record, and what is wrong with it.
         damage: Damage,
     },
+    /// The record of who owns a case is damaged: it is not known who does. Nothing was written; restore the store from a
+    /// backup, or decide it with [`CaseChange::Assign`](super::CaseChange::Assign).
+    #[error("it is not known who owns case {case}: its record is damaged: {reason}")]
+    CaseDamaged {
+        /// Which case.
+        case: String,
+        /// What is wrong with its record.
+        reason: DamageReason,
+    },
     /// A batch from outside of the tree holds a record that only an actor may write. Nothing was written.
     #[error(
-        "a batch without a writer may only deliver, return and forget messages, and write down or erase an actor"
+        "a batch without a writer may only deliver, return and forget messages, write down or erase an actor, \
+         and assign a case"
     )]
     NoWriter,
     /// A batch is larger than the store takes. Nothing was written; make the state smaller.
@@ -139,6 +149,7 @@ impl StoreError {
             self,
             StoreError::TooLarge { .. }
                 | StoreError::Damaged { .. }
+                | StoreError::CaseDamaged { .. }
                 | StoreError::NoWriter
                 | StoreError::Encode { .. }
                 | StoreError::Read { .. }

@@ -84,6 +84,7 @@ impl Group<'_> {
                 (Ok(BatchOutcome::Stale { stored }), Some(Writer { actor, epoch })) => {
                     Err(CommitError::Stale { actor, epoch, stored })
                 }
+                (Ok(BatchOutcome::Conflict { case, found }), _) => Err(CommitError::Conflict { case, found }),
                 (Ok(BatchOutcome::Stale { .. }), None) => unreachable!("without a writer nothing is stale"),
                 (Err(error), _) => Err(CommitError::Store(error)),
             };

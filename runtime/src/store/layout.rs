@@ -7,14 +7,14 @@
 use std::collections::BTreeMap;
 
 use super::content::{Broken, Parts};
-use super::plan::Plan;
+use super::plan::{Plan, behind};
 use super::record::{
-    ACTOR_PREFIX, ContentKey, Envelope, Kind, RecordKey, STORE_HEAD_KEY, actor_prefix, laid_aside_prefix,
-    unfinished_prefixes,
+    ACTOR_PREFIX, CASES_PREFIX, ContentKey, Envelope, Kind, RecordKey, STORE_HEAD_KEY, actor_prefix,
+    case_key, laid_aside_prefix, open_case, unfinished_prefixes,
 };
 use super::recovery::{Recovered, recover};
 use super::stored_form::laid_aside_from_bytes;
-use super::{Batch, BatchOutcome, CommitSeq, LaidAside, Scan, StoreError};
+use super::{Batch, BatchOutcome, CaseOwner, CommitSeq, LaidAside, ListedCase, Scan, StoreError};
 use crate::address::ActorPath;
 
 /// Keys with their values.
@@ -87,6 +87,38 @@ pub(crate) fn laid_aside(engine: &impl Engine, actor: &ActorPath) -> Result<Vec<
         }
     }
     Ok(whole)
+}
+
+/// [`Store::case`](super::Store::case) on any engine.
+pub(crate) fn case(engine: &impl Engine, case: &str) -> Result<Option<CaseOwner>, StoreError> {
+    position(engine)?;
+    let key = case_key(case);
+    engine.get(&key)?.map(|value| open_case(case, &key, &value)).transpose()
+}
+
+/// [`Store::cases`](super::Store::cases) on any engine.
+pub(crate) fn cases(
+    engine: &impl Engine,
+    after: Option<&str>,
+    most: usize,
+) -> Result<Vec<ListedCase>, StoreError> {
+    position(engine)?;
+    let mut listed = Vec::new();
+    let mut from = after.map_or(CASES_PREFIX.to_vec(), |after| behind(case_key(after)));
+    while listed.len() < most
+        && let Some(key) = engine.next_key(&from)?.filter(|key| key.starts_with(&CASES_PREFIX))
+    {
+        match (std::str::from_utf8(&key[CASES_PREFIX.len()..]), engine.get(&key)?) {
+            (Ok(case), Some(value)) => match open_case(case, &key, &value) {
+                Ok(owner) => listed.push((case.to_owned(), Ok(owner))),
+                Err(StoreError::CaseDamaged { case, reason }) => listed.push((case, Err(reason))),
+                Err(error) => return Err(error),
+            },
+            _ => tracing::warn!(?key, "a key of the store belongs to no case"),
+        }
+        from = behind(key);
+    }
+    Ok(listed)
 }
 
 /// [`Store::actors`](super::Store::actors) on any engine.

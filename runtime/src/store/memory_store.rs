@@ -5,7 +5,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::layout::{self, Engine, Entries, Writes};
-use super::{Batch, BatchOutcome, LaidAside, Ownership, Scan, SoleOwner, Store, StoreError, StorePromise};
+use super::{
+    Batch, BatchOutcome, CaseOwner, LaidAside, ListedCase, Ownership, Scan, SoleOwner, Store, StoreError,
+    StorePromise,
+};
 use crate::address::ActorPath;
 
 /// A store that lives in memory and is gone with its last clone.
@@ -65,6 +68,14 @@ impl Store for MemoryStore {
 
     fn actors(&self) -> Result<Vec<ActorPath>, StoreError> {
         layout::actors(self)
+    }
+
+    fn case(&self, case: &str) -> Result<Option<CaseOwner>, StoreError> {
+        layout::case(self, case)
+    }
+
+    fn cases(&self, after: Option<&str>, most: usize) -> Result<Vec<ListedCase>, StoreError> {
+        layout::cases(self, after, most)
     }
 
     fn promise(&self) -> StorePromise {

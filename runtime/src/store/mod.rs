@@ -1,4 +1,5 @@
 //! The store: how an actor's state survives a crash, through one writing verb that is all or nothing.
+mod cases; // who owns a case, and when that changes
 mod commit; // the verb: batches, outcomes and the contract of an engine
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance; // what every engine promises, as tests
@@ -19,6 +20,7 @@ mod ties; // what records tell of one another
 mod writer; // the queue in front of the store: many commits, one flush
 
 pub use self::sled::SledStore;
+pub use cases::{CaseChange, CaseOffer, CaseOwner, ListedCase};
 pub use commit::{Batch, BatchOutcome, CommitSeq, Delivered, Scan, Store, StorePromise, Writer};
 pub use damage::{Damage, DamagePlace, DamageReason};
 pub use error::{Cause, StoreError};
@@ -28,7 +30,7 @@ pub use stored::{
     CONTENT_LEN_MAX, JournalEntry, LaidAside, REQUEST_LEN_MAX, Record, SNAPSHOT_LEN_MAX, Snapshot,
     StoredAnswer, StoredMessage, StoredTimer, Tries,
 };
-pub(crate) use writer::{Claim, Committed, Stall, StoreHandle, store_writer};
+pub(crate) use writer::{Claim, Committed, Stall, StoreHandle, store_writer, whose};
 pub use writer::{CommitError, WriterStats};
 
 #[cfg(test)]

@@ -13,6 +13,7 @@
 //!        10 <path> 00 07 <message u64>           a message that was laid aside (*)
 //!        10 <path> 00 08 <length u8> <name>      a timer (*)
 //!        10 <path> 00 09                         how the actor was made (*)
+//!        20 00 <case>                            who owns a case
 //!
 //! (*)    what does not fit goes on under the same key and <index u32>, from 1: see `content`
 //!
@@ -23,7 +24,7 @@
 //! of `a/b`. The checksum covers the key too: a record in the wrong place is refused like one with a flipped bit.
 //! Magic, format and the checksum keep their places in every future format.
 
-use super::{DamageReason, StoreError};
+use super::{CaseOwner, DamageReason, StoreError};
 use crate::address::{ActorPath, Epoch};
 use crate::message::MessageId;
 
@@ -44,6 +45,8 @@ const CHECKSUM_LEN: usize = 4;
 pub(crate) const STORE_HEAD_KEY: &[u8] = &[0x00];
 /// What every actor's key starts with.
 pub(crate) const ACTOR_PREFIX: u8 = 0x10;
+/// What the keys of all owners of cases start with.
+pub(crate) const CASES_PREFIX: [u8; 2] = [0x20, 0x00];
 
 /// One of the two places of a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -265,6 +268,25 @@ pub(crate) fn actor_prefix(actor: &ActorPath) -> Vec<u8> {
     key
 }
 
+/// The key of who owns `case`.
+pub(crate) fn case_key(case: &str) -> Vec<u8> {
+    [&CASES_PREFIX[..], case.as_bytes()].concat()
+}
+
+pub(crate) fn seal_case(key: &[u8], owner: &CaseOwner) -> Vec<u8> {
+    let payload = rmp_serde::to_vec_named(owner).expect("names, numbers and paths have an encoded form");
+    Envelope { kind: Kind::Case, seq: 0, epoch: Epoch(0), payload: &payload }.seal(key)
+}
+
+pub(crate) fn open_case(case: &str, key: &[u8], value: &[u8]) -> Result<CaseOwner, StoreError> {
+    let opened = Envelope::open(key, value, Kind::Case)
+        .and_then(|envelope| rmp_serde::from_slice(envelope.payload).map_err(|_| Refused::Malformed));
+    opened.map_err(|refused| {
+        let damaged = || StoreError::CaseDamaged { case: case.to_owned(), reason: refused.reason() };
+        refused.newer_format().unwrap_or_else(damaged)
+    })
+}
+
 /// What an envelope carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Envelope<'a> {
@@ -292,6 +314,7 @@ pub(crate) enum Kind {
     LaidAside = 10,
     Timer = 11,
     Birth = 12,
+    Case = 13,
 }
 
 /// Why a value is no record.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::CaseChange;
 use crate::address::ActorPath;
 use crate::message::MessageId;
 
@@ -102,6 +103,14 @@ pub enum Record {
     /// Writes down what a handler of the writer did outside of it. It goes with its message; that one waits, or lies
     /// aside, the writer sees to that.
     Journal(JournalEntry),
+    /// Changes who owns a case, or to whom it is offered. The record of a case belongs to no actor: it stays when its owner
+    /// is [erased](Record::Erase), until somebody assigns it.
+    Case {
+        /// Its name; at most [`REQUEST_LEN_MAX`] bytes.
+        case: String,
+        /// What becomes of it.
+        change: CaseChange,
+    },
 }
 
 impl Record {
@@ -121,6 +130,7 @@ impl Record {
             | Record::CancelTimer { .. }
             | Record::Fire { .. }
             | Record::Erase { .. }
+            | Record::Case { .. }
             | Record::ForgetJournal { .. } => 0,
         }
     }
@@ -138,6 +148,7 @@ impl Record {
             | Record::SetTimer(_)
             | Record::CancelTimer { .. }
             | Record::Fire { .. }
+            | Record::Case { .. }
             | Record::Journal(_) => None,
         }
     }

@@ -15,7 +15,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::error::catching;
 use super::group::carry_out;
-use super::{Batch, BatchOutcome, CommitSeq, Delivered, LaidAside, Ownership, Scan, Store, StoreError};
+use super::{
+    Batch, BatchOutcome, CaseOwner, CommitSeq, Delivered, LaidAside, Ownership, Scan, Store, StoreError,
+};
 use crate::address::{ActorPath, Epoch};
 use crate::clock::Clock;
 use crate::sync::lock;
@@ -120,12 +122,31 @@ pub enum CommitError {
         /// The newest epoch in the store.
         stored: Epoch,
     },
+    /// A case that the batch changes is not in the state that the change expects. Nothing was kept.
+    #[error("case {case} is not as it was: {}", whose(found.as_ref()))]
+    Conflict {
+        /// Which case.
+        case: String,
+        /// What is kept of it.
+        found: Option<CaseOwner>,
+    },
     /// The store failed or refused. After a final error it is unknown whether the batch was kept: claim and look.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The writer has ended, as at shutdown. It is unknown whether the batch was kept.
     #[error("the store's writer has ended")]
     Unavailable,
+}
+
+/// For people to read.
+pub(crate) fn whose(found: Option<&CaseOwner>) -> String {
+    match found {
+        None => "nobody has it".into(),
+        Some(CaseOwner { owner, offer: None, .. }) => format!("{owner} has it"),
+        Some(CaseOwner { owner, offer: Some(offer), .. }) => {
+            format!("{owner} has it, and offers it to {} in handoff {}", offer.to, offer.hop)
+        }
+    }
 }
 
 /// What the writer has done so far.

@@ -7,7 +7,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use crate::address::ActorPath;
-use crate::store::{Batch, BatchOutcome, LaidAside, Ownership, Scan, Store, StoreError, StorePromise};
+use crate::store::{
+    Batch, BatchOutcome, CaseOwner, LaidAside, ListedCase, Ownership, Scan, Store, StoreError, StorePromise,
+};
 
 /// A store that fails, crashes or waits when told to, and otherwise does what the store inside it does.
 ///
@@ -190,6 +192,16 @@ impl<S: Store> Store for FaultyStore<S> {
     fn actors(&self) -> Result<Vec<ActorPath>, StoreError> {
         self.check_open()?;
         self.inner.actors()
+    }
+
+    fn case(&self, case: &str) -> Result<Option<CaseOwner>, StoreError> {
+        self.check_open()?;
+        self.inner.case(case)
+    }
+
+    fn cases(&self, after: Option<&str>, most: usize) -> Result<Vec<ListedCase>, StoreError> {
+        self.check_open()?;
+        self.inner.cases(after, most)
     }
 
     fn promise(&self) -> StorePromise {

@@ -3,12 +3,14 @@
 mod commits; // what is on disk when an offer or an answer leaves
 mod members; // which of those who could take a case is offered it
 mod outcomes; // what the giver hears
+mod owners; // who owns the case, by its record
 
 use std::collections::BTreeMap;
 
 use greenroom::{
-    Actor, ActorRef, ActorSpec, Address, Context, Decision, Durable, DurableMessage, Failure, HandOffExt,
-    Handler, Handoff, HandoffId, HandoffOutcome, HandoffPayload, Message, Role, Roles, Runtime, Store, inbox,
+    AcceptExt, Acceptance, Actor, ActorRef, ActorSpec, Address, CaseError, Context, Decision, Durable,
+    DurableMessage, Failure, HandOffExt, Handler, Handoff, HandoffId, HandoffOutcome, HandoffPayload,
+    Message, Role, Roles, Runtime, Store, inbox,
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, mpsc};
@@ -76,7 +78,7 @@ impl Actor for Giver {
     async fn started(&mut self, cx: &mut Context<'_, Self>) -> Result<(), Failure> {
         for offer in self.open.values() {
             cx.args().board.write(format!("again {}", offer.id));
-            cx.hand_off(offer.clone())?;
+            cx.hand_off(offer.clone()).await?;
         }
         Ok(())
     }
@@ -88,8 +90,14 @@ impl Durable for Giver {
 
 impl Handler<Give> for Giver {
     async fn handle(&mut self, give: Give, cx: &mut Context<'_, Self>) -> Result<(), Failure> {
-        self.open.insert(give.offer.id.case.clone(), give.offer.clone());
-        cx.hand_off(give.offer)?;
+        let case = give.offer.id.case.clone();
+        if self.open.insert(case.clone(), give.offer.clone()).is_none() {
+            match cx.open_case(&case).await {
+                Ok(()) | Err(CaseError::NotDurable { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        cx.hand_off(give.offer).await?;
         if give.fails { Err(Failure::invalid("as the test wants")) } else { Ok(()) }
     }
 }
@@ -102,7 +110,7 @@ impl Handler<Cases> for Giver {
 
 impl Handler<Outcome> for Giver {
     async fn handle(&mut self, outcome: Outcome, cx: &mut Context<'_, Self>) -> Result<(), Failure> {
-        if let HandoffOutcome::Accepted { id, .. } = &outcome {
+        if let HandoffOutcome::Accepted { id, .. } | HandoffOutcome::Over { id, .. } = &outcome {
             self.open.remove(&id.case);
         }
         cx.args().outcomes.send(outcome).map_err(Failure::bug)
@@ -127,6 +135,8 @@ enum Manner {
     Panics,
     /// Takes it, and stands in the gate before it says so.
     TakesSlowly(Gate),
+    /// Takes it, and forgets in its state that it did.
+    TakesAndForgets,
 }
 
 inbox!(durable TakerInbox for Taker: Offer);
@@ -149,16 +159,22 @@ impl Handler<Offer> for Taker {
         let Bench { manner, board } = cx.args();
         let detour = if offer.rerouted { ", rerouted" } else { "" };
         board.write(format!("offered {} as {}{detour}", offer.id, offer.to));
-        if self.taken.contains(&offer.id) {
-            return Ok(Decision::Accepted);
+        if self.taken.contains(&offer.id) && !offer.is_recorded {
+            return Ok(Decision::Accepted); // of the others the record says it
         }
         match manner {
-            Manner::Takes | Manner::TakesSlowly(_) => {}
+            Manner::Takes | Manner::TakesSlowly(_) | Manner::TakesAndForgets => {}
             Manner::Refuses => return Ok(Decision::Refused { reason: "not ours".into() }),
             Manner::Panics => panic!("as the test wants"),
         }
+        match cx.accept(&offer).await? {
+            Acceptance::Taken => {}
+            other => return Ok(other.decision()),
+        }
         board.write(format!("took {}", offer.id));
-        self.taken.push(offer.id);
+        if !matches!(manner, Manner::TakesAndForgets) {
+            self.taken.push(offer.id);
+        }
         if let Manner::TakesSlowly(gate) = manner {
             gate.pass().await;
         }
@@ -177,6 +193,11 @@ fn technical() -> Role {
 /// An offer of case `name` to billing.
 fn case(name: &str) -> Offer {
     Handoff::first(name, path("giver"), Role::named("desk"), billing(), Case(7))
+}
+
+/// The offer as a durable giver makes it.
+fn recorded(offer: Offer) -> Offer {
+    Offer { is_recorded: true, from: path("keeper/giver"), ..offer }
 }
 
 fn give(offer: Offer) -> Give {

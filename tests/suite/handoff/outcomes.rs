@@ -3,7 +3,8 @@
 use greenroom::{AskError, ExitReason, Fallback, HandoffFailure, HandoffId, MemoryStore, Role, Runtime};
 
 use super::{
-    Manner, Offer, Outcome, Side, billing, case, give, roles, stored, taker, team, technical, unstored,
+    Manner, Offer, Outcome, Side, billing, case, give, recorded, roles, stored, taker, team, technical,
+    unstored,
 };
 use crate::support::{Board, Gate, Probe, end, keep, path, runtime, secs, soon};
 
@@ -40,7 +41,7 @@ async fn a_refused_case_comes_back_with_the_reason_and_stays_with_its_giver() {
     let outcome = side.gives(&case("t-1")).await;
 
     let reason = "not ours".to_owned();
-    assert_eq!(outcome, Outcome::Refused { handoff: case("t-1"), by: path("taker"), reason });
+    assert_eq!(outcome, Outcome::Refused { handoff: recorded(case("t-1")), by: path("taker"), reason });
     assert_eq!(side.open().await, ["t-1"]);
     end(runtime).await;
 }
@@ -58,7 +59,7 @@ async fn a_case_that_nobody_is_up_for_stays_with_its_giver() {
         let outcome = side.gives(&offer).await;
 
         let failure = HandoffFailure::NobodyUp(billing());
-        assert_eq!(outcome, Outcome::Failed { handoff: offer, failure });
+        assert_eq!(outcome, Outcome::Failed { handoff: recorded(offer), failure });
         assert_eq!(side.open().await, ["t-1"]);
     }
     assert!(board.lines().is_empty());

@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use greenroom::testing::Fault;
 use greenroom::{
-    ActorPath, ActorSpec, AskError, Batch, BatchOutcome, Damage, DamagePlace, DamageReason, ExitReason,
-    LaidAside, MemoryStore, Ownership, Record, Runtime, RuntimeConfig, RuntimeEvent, Scan, SnapshotPolicy,
-    Store, StoreError, StorePromise, TellError,
+    ActorPath, ActorSpec, AskError, Batch, BatchOutcome, CaseOwner, Damage, DamagePlace, DamageReason,
+    ExitReason, LaidAside, ListedCase, MemoryStore, Ownership, Record, Runtime, RuntimeConfig, RuntimeEvent,
+    Scan, SnapshotPolicy, Store, StoreError, StorePromise, TellError,
 };
 
 use super::{Add, Plan, Tally, add, faulty, stored, tally, volatile};
@@ -68,6 +68,12 @@ impl Store for Scratched {
     }
     fn actors(&self) -> Result<Vec<ActorPath>, StoreError> {
         self.content().kept.actors()
+    }
+    fn case(&self, case: &str) -> Result<Option<CaseOwner>, StoreError> {
+        self.content().kept.case(case)
+    }
+    fn cases(&self, after: Option<&str>, most: usize) -> Result<Vec<ListedCase>, StoreError> {
+        self.content().kept.cases(after, most)
     }
     fn promise(&self) -> StorePromise {
         StorePromise::Nothing

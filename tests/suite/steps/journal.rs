@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use greenroom::testing::FaultyStore;
 use greenroom::{
-    ActorPath, Batch, BatchOutcome, Damage, DamagePlace, DamageReason, Effect, Failure, FailureClass,
-    LaidAside, MemoryStore, Ownership, Scan, Store, StoreError, StorePromise,
+    ActorPath, Batch, BatchOutcome, CaseOwner, Damage, DamagePlace, DamageReason, Effect, Failure,
+    FailureClass, LaidAside, ListedCase, MemoryStore, Ownership, Scan, Store, StoreError, StorePromise,
 };
 
 use super::{Times, call, job, process, start, start_on, worker};
@@ -172,6 +172,12 @@ impl Store for Damaged {
     }
     fn unfinished(&self) -> Result<Vec<ActorPath>, StoreError> {
         self.0.unfinished()
+    }
+    fn case(&self, case: &str) -> Result<Option<CaseOwner>, StoreError> {
+        self.0.case(case)
+    }
+    fn cases(&self, after: Option<&str>, most: usize) -> Result<Vec<ListedCase>, StoreError> {
+        self.0.cases(after, most)
     }
     fn promise(&self) -> StorePromise {
         self.0.promise()

@@ -8,6 +8,7 @@ mod births; // how actors were made, and their end
 mod contents; // bodies, journals, tries
 mod message_damage; // damage of messages and of what belongs to them
 mod messages; // messages that wait, their tries and journals
+mod owners; // cases: one owner each
 mod records; // what the promises write
 mod request_damage; // damage of requests and answers
 mod requests; // messages with a request id, and the answers to them
@@ -19,17 +20,19 @@ mod unfinished; // who has something to see to
 
 use records::*;
 pub use {
-    asides::*, births::*, contents::*, message_damage::*, messages::*, request_damage::*, requests::*,
-    state_damage::*, states::*, timer_damage::*, timers::*, unfinished::*,
+    asides::*, births::*, contents::*, message_damage::*, messages::*, owners::*, request_damage::*,
+    requests::*, state_damage::*, states::*, timer_damage::*, timers::*, unfinished::*,
 };
 
 use std::collections::BTreeSet;
 
-use super::record::{ContentKey, FORMAT, RecordKey, STORE_HEAD_KEY, Slot, actor_prefix, reformat};
+use super::record::{
+    ContentKey, Envelope, FORMAT, Kind, RecordKey, STORE_HEAD_KEY, Slot, actor_prefix, case_key, reformat,
+};
 use super::{
-    Batch, BatchOutcome, CONTENT_LEN_MAX, CommitSeq, Damage, DamagePlace, DamageReason, Delivered,
-    JournalEntry, LaidAside, REQUEST_LEN_MAX, Record, SNAPSHOT_LEN_MAX, Scan, Snapshot, Store, StoreError,
-    StoredAnswer, StoredMessage, StoredTimer, Tries,
+    Batch, BatchOutcome, CONTENT_LEN_MAX, CaseChange, CaseOffer, CaseOwner, CommitSeq, Damage, DamagePlace,
+    DamageReason, Delivered, JournalEntry, LaidAside, ListedCase, REQUEST_LEN_MAX, Record, SNAPSHOT_LEN_MAX,
+    Scan, Snapshot, Store, StoreError, StoredAnswer, StoredMessage, StoredTimer, Tries,
 };
 use crate::address::{ActorPath, Epoch};
 use crate::message::MessageId;
@@ -155,6 +158,18 @@ macro_rules! store_conformance {
                 a_damaged_timer_is_set_or_cancelled_and_not_fired
                 a_new_birth_replaces_a_damaged_one
                 an_erasure_mends_all_damage
+
+                a_case_has_one_owner_until_it_is_closed
+                a_change_that_does_not_hold_fails_only_its_own_batch
+                of_two_who_accept_one_has_the_case
+                changes_of_a_batch_see_one_another
+                a_stale_life_changes_no_case
+                from_outside_a_case_is_only_assigned
+                cases_are_listed_in_pages_sorted
+                cases_of_an_erased_actor_stay_until_they_are_assigned
+                a_damaged_owner_is_an_error_and_never_nobody
+                a_newer_format_of_a_case_is_refused
+                names_of_cases_have_a_bound
             );
         }
     };
@@ -248,7 +263,7 @@ fn send(store: &dyn Store, records: Vec<Record>) -> Vec<Delivered> {
 fn deliveries(outcome: BatchOutcome) -> Vec<Delivered> {
     match outcome {
         BatchOutcome::Committed { deliveries, .. } => deliveries,
-        stale @ BatchOutcome::Stale { .. } => panic!("{stale:?}"),
+        refused => panic!("{refused:?}"),
     }
 }
 

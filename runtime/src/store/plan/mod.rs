@@ -2,11 +2,13 @@
 
 mod lives; // an actor as a whole: head, state, how it was made, its end
 mod messages; // delivered, done, laid aside, returned, forgotten
+mod owners; // who owns a case
 mod reading; // what is there, with what is planned already
 mod requests; // what is known of a request, and how long
 mod sizes; // how long what a record carries may be
 mod timers; // set, cancelled, fired
 
+pub(super) use reading::behind;
 #[cfg(test)]
 pub(super) use requests::ANSWERS_DELETED_MAX;
 
@@ -16,6 +18,7 @@ use super::record::{ContentKey, Envelope, FORMAT, Kind, RecordKey, STORE_HEAD_KE
 use super::recovery::{ActorHead, seal_tries};
 use super::{Batch, BatchOutcome, CommitSeq, DamageReason, JournalEntry, Record, StoreError, Writer};
 use crate::address::{ActorPath, Epoch};
+use owners::{is_from_nobody_to_nobody, whose_change};
 use sizes::check_size;
 
 /// The writes of a group, seen by its later batches as if they had happened.
@@ -36,7 +39,11 @@ impl<'a, E: Engine> Plan<'a, E> {
     /// The whole group is refused: nothing of the plan is to be used.
     pub(crate) fn add(&mut self, batch: &Batch) -> Result<BatchOutcome, StoreError> {
         for record in &batch.records {
-            check_size(whose(batch, record)?, record)?;
+            match whose(batch, record) {
+                Some(actor) => check_size(actor, record)?,
+                None if is_from_nobody_to_nobody(record) => {}
+                None => return Err(StoreError::NoWriter),
+            }
         }
         let mut head = match &batch.writer {
             Some(writer) => {
@@ -48,11 +55,17 @@ impl<'a, E: Engine> Plan<'a, E> {
             }
             None => None,
         };
+        let cases = match self.change_cases(batch)? {
+            Ok(writes) => writes,
+            Err(conflict) => return Ok(conflict),
+        };
+        self.writes.extend(cases);
         let mut deliveries = Vec::new();
         for record in &batch.records {
             match (record, &batch.writer, &mut head) {
                 (Record::Deliver { to, message }, ..) => deliveries.push(self.deliver(to, message)?),
                 (Record::Return { to, message }, ..) => deliveries.push(self.give_back(to, *message)?),
+                (Record::Case { .. }, ..) => {} // above, before anything else
                 (Record::Forget { of, message }, ..) => self.forget(of, *message)?,
                 (Record::Birth { of, content }, ..) => self.put_birth(of, content)?,
                 (Record::Erase { of }, Some(writer), Some(head)) if *of == writer.actor => {
@@ -125,6 +138,7 @@ impl<'a, E: Engine> Plan<'a, E> {
             | Record::Forget { .. }
             | Record::Fire { .. }
             | Record::Birth { .. }
+            | Record::Case { .. }
             | Record::Erase { .. } => unreachable!("these are dealt with before"),
         }
     }
@@ -135,7 +149,11 @@ fn malformed(actor: &ActorPath, key: &ContentKey) -> StoreError {
 }
 
 /// Of whom `record` is.
-fn whose<'a>(batch: &'a Batch, record: &'a Record) -> Result<&'a ActorPath, StoreError> {
+fn whose<'a>(batch: &'a Batch, record: &'a Record) -> Option<&'a ActorPath> {
     let writer = || batch.writer.as_ref().map(|writer| &writer.actor);
-    record.receiver().or_else(writer).ok_or(StoreError::NoWriter)
+    let of_case = || match record {
+        Record::Case { change, .. } => whose_change(change),
+        _ => None,
+    };
+    record.receiver().or_else(writer).or_else(of_case)
 }

@@ -92,7 +92,7 @@ impl<E: Engine> Plan<'_, E> {
 }
 
 /// The first key that may come after `key`.
-pub(super) fn behind(mut key: Vec<u8>) -> Vec<u8> {
+pub(in crate::store) fn behind(mut key: Vec<u8>) -> Vec<u8> {
     key.push(0x00);
     key
 }

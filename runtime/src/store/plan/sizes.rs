@@ -1,7 +1,7 @@
 //! How long what a record carries may be.
 
 use crate::address::ActorPath;
-use crate::store::{CONTENT_LEN_MAX, REQUEST_LEN_MAX, Record, SNAPSHOT_LEN_MAX, StoreError};
+use crate::store::{CONTENT_LEN_MAX, CaseChange, REQUEST_LEN_MAX, Record, SNAPSHOT_LEN_MAX, StoreError};
 
 /// Longest name of a type in bytes; it shares a record with other things.
 const NAME_LEN_MAX: usize = 255;
@@ -32,6 +32,15 @@ pub(super) fn check_size(actor: &ActorPath, record: &Record) -> Result<(), Store
             check("message", timer.message.body.len(), CONTENT_LEN_MAX)
         }
         Record::Birth { content, .. } => check("birth", content.len(), CONTENT_LEN_MAX),
+        Record::Case { case, change } => {
+            check("case name", case.len(), REQUEST_LEN_MAX)?;
+            match change {
+                CaseChange::Offer(offer) => {
+                    check("name of whom a case is offered to", offer.to.len(), REQUEST_LEN_MAX)
+                }
+                _ => Ok(()),
+            }
+        }
         Record::Journal(entry) => check("journal entry", entry.content.len(), CONTENT_LEN_MAX),
         Record::Done { answer: None, .. }
         | Record::Tries { .. }

@@ -18,7 +18,8 @@ use marker::CommitMarker;
 use super::error::catching;
 use super::layout::{self, Engine, Entries, Writes};
 use super::{
-    Batch, BatchOutcome, Cause, LaidAside, Ownership, Scan, SoleOwner, Store, StoreError, StorePromise,
+    Batch, BatchOutcome, CaseOwner, Cause, LaidAside, ListedCase, Ownership, Scan, SoleOwner, Store,
+    StoreError, StorePromise,
 };
 use crate::address::ActorPath;
 use crate::sync::{Quiet, panic_text};
@@ -156,7 +157,7 @@ impl Store for SledStore {
             let outcomes = layout::commit(engine, group)?;
             let newest = outcomes.iter().rev().find_map(|outcome| match outcome {
                 BatchOutcome::Committed { seq, .. } => Some(*seq),
-                BatchOutcome::Stale { .. } => None,
+                BatchOutcome::Stale { .. } | BatchOutcome::Conflict { .. } => None,
             });
             // After the flush and before the answer: the marker never names what may still be lost.
             newest.map_or(Ok(()), |seq| marker.acknowledge(seq)).map_err(StoreError::write)?;
@@ -178,6 +179,14 @@ impl Store for SledStore {
 
     fn actors(&self) -> Result<Vec<ActorPath>, StoreError> {
         self.run(|engine, _| layout::actors(engine))
+    }
+
+    fn case(&self, case: &str) -> Result<Option<CaseOwner>, StoreError> {
+        self.run(|engine, _| layout::case(engine, case))
+    }
+
+    fn cases(&self, after: Option<&str>, most: usize) -> Result<Vec<ListedCase>, StoreError> {
+        self.run(|engine, _| layout::cases(engine, after, most))
     }
 
     fn promise(&self) -> StorePromise {

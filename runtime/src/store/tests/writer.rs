@@ -8,8 +8,9 @@ use super::*;
 use crate::message::MessageId;
 use crate::store::writer::Claim;
 use crate::store::{
-    BatchOutcome, CONTENT_LEN_MAX, CommitError, CommitSeq, JournalEntry, LaidAside, Ownership, Scan,
-    SoleOwner, Stall, StoreHandle, StorePromise, StoredMessage, StoredTimer, WriterStats, store_writer,
+    BatchOutcome, CONTENT_LEN_MAX, CaseOwner, CommitError, CommitSeq, JournalEntry, LaidAside, ListedCase,
+    Ownership, Scan, SoleOwner, Stall, StoreHandle, StorePromise, StoredMessage, StoredTimer, WriterStats,
+    store_writer,
 };
 use crate::testing::{Fault, FaultyStore};
 
@@ -322,6 +323,12 @@ async fn a_panic_of_the_engine_is_an_error_of_the_store() {
         }
         fn actors(&self) -> Result<Vec<ActorPath>, StoreError> {
             Ok(Vec::new())
+        }
+        fn case(&self, _: &str) -> Result<Option<CaseOwner>, StoreError> {
+            panic!("the engine falls over")
+        }
+        fn cases(&self, _: Option<&str>, _: usize) -> Result<Vec<ListedCase>, StoreError> {
+            panic!("the engine falls over")
         }
         fn promise(&self) -> StorePromise {
             StorePromise::Nothing

@@ -10,13 +10,15 @@
 //! * a message without a request id, a journal entry, a timer or a birth that fits into one record, or an empty spare
 //!   slot,
 //! * a count of tries,
-//! * the head of an actor that has no other record.
+//! * the head of an actor that has no other record,
+//! * the owner of a case: that one has nobody then.
 
 use super::actor::Actor;
+use super::model::Model;
 use super::*;
 use crate::store::Tries;
-use crate::store::record::{ContentKey, RecordKey, STORE_HEAD_KEY, actor_prefix};
-use crate::store::{BatchOutcome, Delivered, Scan, StoredMessage};
+use crate::store::record::{CASES_PREFIX, ContentKey, RecordKey, STORE_HEAD_KEY, actor_prefix, case_key};
+use crate::store::{BatchOutcome, CaseOwner, Delivered, Scan, StoredMessage};
 
 /// Goal: no flipped bit gives what was never committed, or less in silence.
 #[test]
@@ -72,11 +74,15 @@ fn is_never_silently_wrong(
         return ACTORS.iter().all(|name| matches!(store.scan(&path(name)), Err(StoreError::HeadDamaged)));
     }
 
+    if !are_rightly_owned(&store, &model, &from, &to) {
+        println!("the cases are wrong: {:?}", store.cases(None, 9));
+        return false;
+    }
     if !is_reported(&store, &to) {
         println!("{to:?} is not reported");
         return false;
     }
-    let stood_alone = stood_alone(&from, &before);
+    let stood_alone = !from.starts_with(&CASES_PREFIX) && stood_alone(&from, &before);
     ACTORS.iter().zip(&model.actors).all(|(name, actor)| {
         let (from, to) = (Place::of(name, &from), Place::of(name, &to));
         let is_told_of = is_told_of(&from, actor);
@@ -88,6 +94,26 @@ fn is_never_silently_wrong(
         }
         is_right
     })
+}
+
+/// Whether each case is told of as the model has it, or as damaged; only one whose record is gone from its place, with
+/// nothing left there, has nobody. None has another owner than it had.
+fn are_rightly_owned(store: &MemoryStore, model: &Model, from: &[u8], to: &[u8]) -> bool {
+    let is_right = |(case, found): (&str, Result<Option<CaseOwner>, StoreError>)| {
+        let (was, is) = (case_key(case) == from, case_key(case) == to);
+        match found {
+            Ok(None) => !model.cases.contains_key(case) || (was && !is),
+            Ok(found) => found.as_ref() == model.cases.get(case) && !was && !is,
+            Err(StoreError::CaseDamaged { case: named, .. }) => named == case && is,
+            Err(error) => panic!("{error}"),
+        }
+    };
+    let listed = store.cases(None, 9).unwrap();
+    let are_listed = listed.into_iter().all(|(case, found)| match found {
+        Ok(owner) => model.cases.get(case.as_str()) == Some(&owner) && case_key(&case) != to,
+        Err(_) => case_key(&case) == to,
+    });
+    are_listed && CASES.iter().all(|case| is_right((case, store.case(case))))
 }
 
 /// Whether another record names the one at `place`: a request and its message, an answer and its end name each other.

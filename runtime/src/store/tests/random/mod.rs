@@ -13,6 +13,7 @@ pub(super) use model::agrees_with_the_model;
 
 const ACTORS: [&str; 3] = ["a", "a/b", "a-b"];
 const REQUESTS: [&str; 3] = ["", "r1", "r2"];
+const CASES: [&str; 3] = ["", "c1", "c10"];
 const TIMERS: [&str; 3] = ["", "t1", "t2"];
 
 /// One batch.
@@ -43,6 +44,18 @@ enum Act {
     Fire { name: usize, due_ms: u64, next_ms: Option<u64> },
     Birth { of: usize, len: usize },
     Erase { of: usize },
+    Case { case: usize, what: CaseAct },
+}
+
+/// What becomes of a case.
+#[derive(Clone, Copy, Debug)]
+enum CaseAct {
+    Open,
+    Offer(u32),
+    Withdraw,
+    Accept { from: usize, hop: u32 },
+    Close,
+    Assign { from: Option<usize>, to: Option<usize> },
 }
 
 /// When it was given, when it ends, its length; and whether it names the request of another message.
@@ -85,7 +98,8 @@ impl Arbitrary for Act {
         let place = u32::arbitrary(g) % 3;
         let (name, due_ms) = (usize::arbitrary(g) % TIMERS.len(), u64::arbitrary(g) % 2);
         let next_ms = bool::arbitrary(g).then(|| u64::arbitrary(g) % 2);
-        match usize::arbitrary(g) % 18 {
+        match usize::arbitrary(g) % 22 {
+            18..=21 => Act::Case { case: usize::arbitrary(g) % CASES.len(), what: CaseAct::arbitrary(g) },
             0 => Act::Snapshot { len },
             1..=3 => Act::Deliver { to: actor, request, len },
             4 => Act::Done { which, answer: None },
@@ -102,6 +116,21 @@ impl Arbitrary for Act {
             16 => Act::Birth { of: actor, len },
             _ if one_in(g, 3) => Act::Erase { of: actor },
             _ => Act::Birth { of: actor, len },
+        }
+    }
+}
+
+impl Arbitrary for CaseAct {
+    fn arbitrary(g: &mut Gen) -> Self {
+        let hop = 1 + u32::arbitrary(g) % 3;
+        let any = |g: &mut Gen| bool::arbitrary(g).then(|| usize::arbitrary(g) % ACTORS.len());
+        match usize::arbitrary(g) % 12 {
+            0..=2 => CaseAct::Open,
+            3..=5 => CaseAct::Offer(hop),
+            6 => CaseAct::Withdraw,
+            7..=9 => CaseAct::Accept { from: usize::arbitrary(g) % ACTORS.len(), hop },
+            10 => CaseAct::Close,
+            _ => CaseAct::Assign { from: any(g), to: any(g) },
         }
     }
 }

@@ -1,19 +1,23 @@
 //! What a store must hold, as plain maps.
 
 use crate::store::Tries;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::actor::Actor;
 use super::*;
 use crate::message::MessageId;
 use crate::store::record::{RecordKey, actor_prefix};
-use crate::store::{BatchOutcome, CommitSeq, Delivered, JournalEntry, LaidAside, StoredMessage, StoredTimer};
+use crate::store::{
+    BatchOutcome, CaseChange, CaseOffer, CaseOwner, CommitSeq, Delivered, JournalEntry, LaidAside,
+    ListedCase, StoredMessage, StoredTimer,
+};
 
 /// What is kept of each actor, and how many numbers were given.
 #[derive(Clone, Default)]
 pub(in super::super) struct Model {
     pub(super) actors: [Actor; ACTORS.len()],
     numbers: u64,
+    pub(super) cases: BTreeMap<&'static str, CaseOwner>,
 }
 
 /// Carries out `steps`, each outcome and what is found at the end compared with the model's.
@@ -58,12 +62,33 @@ impl Model {
             (self.actors[actor].epoch, self.actors[actor].has_records) = (epoch, true);
         }
         let (mut records, mut deliveries) = (Vec::new(), Vec::new());
+        let mut conflict = None;
         for act in &step.acts {
-            records.extend(self.act(writer.map(|(actor, ..)| actor), *act, &mut deliveries));
+            let by = writer.map(|(actor, ..)| actor);
+            if let Act::Case { case, what } = *act {
+                let Some(change) = what.change(by) else { continue };
+                if conflict.is_none() && !self.change(CASES[case], what, by) {
+                    conflict = Some((CASES[case].to_owned(), self.cases.get(CASES[case]).cloned()));
+                }
+                records.push(Record::Case { case: CASES[case].into(), change });
+                continue;
+            }
+            records.extend(self.act(by, *act, &mut deliveries));
         }
         if step.is_refused {
             records.push(Record::Tries { message: MessageId(1), tries: Tries { falls: 1, openings: 1 } });
             return (Batch::from_outside(records), BatchOutcome::Stale { stored: Epoch(0) });
+        }
+        if let Some((case, found)) = conflict {
+            *self = before;
+            let (batch, stale) = match writer {
+                None => (Batch::from_outside(records), None),
+                Some((actor, epoch, stored)) => {
+                    let batch = Batch::of(path(ACTORS[actor]), Epoch(epoch), records);
+                    (batch, (epoch < stored).then_some(BatchOutcome::Stale { stored: Epoch(stored) }))
+                }
+            };
+            return (batch, stale.unwrap_or(BatchOutcome::Conflict { case, found }));
         }
         self.numbers += 1;
         let committed = BatchOutcome::Committed { seq: CommitSeq(self.numbers), deliveries };
@@ -170,6 +195,7 @@ impl Model {
                 (self.actors[of].birth, self.actors[of].has_records) = (Some(content.clone()), true);
                 Some(Record::Birth { of: path(ACTORS[of]), content })
             }
+            Act::Case { .. } => unreachable!("dealt with before"),
             Act::Erase { of } => {
                 self.actors[of].erase();
                 Some(Record::Erase { of: path(ACTORS[of]) })
@@ -177,12 +203,54 @@ impl Model {
         }
     }
 
+    /// Carries out `what`; `false`, and nothing is changed, if the case is not as that expects.
+    fn change(&mut self, case: &'static str, what: CaseAct, by: Option<usize>) -> bool {
+        let kept = self.cases.get(case).cloned();
+        let owner = |actor: usize| path(ACTORS[actor]);
+        let is_own = by.is_some_and(|by| kept.as_ref().is_some_and(|kept| kept.owner == owner(by)));
+        let hop = kept.as_ref().map_or(0, |kept| kept.hop);
+        let pending = kept.as_ref().and_then(|kept| kept.offer.as_ref()).map(|offer| offer.hop);
+        let found = kept.as_ref().map(|kept| kept.owner.clone());
+        let owned = |by: usize, hop| CaseOwner { owner: owner(by), hop, offer: None };
+        let after = match (what, by) {
+            (CaseAct::Open, Some(by)) if kept.is_none() => Some(owned(by, 0)),
+            (CaseAct::Offer(next), Some(by)) if is_own && next > hop => {
+                Some(CaseOwner { offer: Some(CaseOffer { hop: next, to: "r".into() }), ..owned(by, hop) })
+            }
+            (CaseAct::Withdraw, Some(by)) if is_own => Some(owned(by, hop)),
+            (CaseAct::Accept { from, hop }, Some(by))
+                if pending == Some(hop) && found == Some(owner(from)) =>
+            {
+                Some(owned(by, hop))
+            }
+            (CaseAct::Close, Some(_)) if is_own => None,
+            (CaseAct::Assign { from, to }, _) if found == from.map(owner) => {
+                to.map(|to| owned(to, hop.max(pending.unwrap_or(0))))
+            }
+            _ => return false,
+        };
+        match after {
+            Some(after) => drop(self.cases.insert(case, after)),
+            None => drop(self.cases.remove(case)),
+        }
+        true
+    }
+
+    pub(super) fn listed(&self) -> Vec<ListedCase> {
+        self.cases.iter().map(|(case, owner)| ((*case).to_owned(), Ok(owner.clone()))).collect()
+    }
+
     /// Whether `store` finds all of it.
     pub(in super::super) fn is_found_in(&self, store: &dyn Store) -> bool {
-        ACTORS.iter().zip(&self.actors).all(|(name, actor)| {
-            let (found, aside) = (store.scan(&path(name)).unwrap(), store.laid_aside(&path(name)).unwrap());
-            found == actor.scan() && aside == actor.asides()
-        })
+        let cases = CASES.iter().all(|case| store.case(case).unwrap().as_ref() == self.cases.get(case));
+        let are_listed = store.cases(None, 9).unwrap() == self.listed();
+        cases
+            && are_listed
+            && ACTORS.iter().zip(&self.actors).all(|(name, actor)| {
+                let (found, aside) =
+                    (store.scan(&path(name)).unwrap(), store.laid_aside(&path(name)).unwrap());
+                found == actor.scan() && aside == actor.asides()
+            })
     }
 
     /// Whether the records of messages in `store` are those that the model knows of, and no other.
@@ -199,6 +267,27 @@ impl Model {
                 == actor.records().map(|record| record.encode(&path(name))).collect()
         };
         ACTORS.iter().zip(&self.actors).all(is_exact)
+    }
+}
+
+impl CaseAct {
+    /// As a record; `None`: nobody can write it.
+    fn change(self, by: Option<usize>) -> Option<CaseChange> {
+        let owner = |actor: usize| path(ACTORS[actor]);
+        match self {
+            CaseAct::Assign { from, to } => {
+                return Some(CaseChange::Assign { from: from.map(owner), to: to.map(owner) });
+            }
+            _ => by?,
+        };
+        Some(match self {
+            CaseAct::Open => CaseChange::Open,
+            CaseAct::Offer(hop) => CaseChange::Offer(CaseOffer { hop, to: "r".into() }),
+            CaseAct::Withdraw => CaseChange::Withdraw,
+            CaseAct::Accept { from, hop } => CaseChange::Accept { from: owner(from), hop },
+            CaseAct::Close => CaseChange::Close,
+            CaseAct::Assign { .. } => unreachable!("dealt with before"),
+        })
     }
 }
 
