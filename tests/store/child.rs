@@ -8,8 +8,8 @@ use std::path::Path;
 use greenroom::{SledStore, Store, StoreError};
 
 use crate::contents::{Found, Lens, ask_again, commit, judge, told};
-use crate::damage;
 use crate::process::{begin, say};
+use crate::{aborts, damage};
 
 /// A job in words; arguments are paths, so no line of them is cut at a space.
 pub(crate) fn job(kind: &str, arguments: &[&dyn std::fmt::Display]) -> String {
@@ -34,6 +34,7 @@ pub(crate) fn carry_out(job: &str) {
         ["damage", path, newest, len, ref cases @ ..] => {
             damage::judge_all(Path::new(path), number(newest), lens(len), cases);
         }
+        ["stall", what] => aborts::ask_a_stalled_store(what),
         ["hang"] => loop {
             std::thread::park();
         },

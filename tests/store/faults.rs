@@ -30,6 +30,11 @@ const TOLD: [&str; 5] = ["write", "fdatasync", "rename", "mkdir", "copy_file_ran
 const FAILURES: [(&str, Lasts); 3] =
     [("ENOSPC", Lasts::FromThenOn), ("EIO", Lasts::Once), ("ENOSPC", Lasts::Once)];
 
+/// The calls by which sled writes its log, on threads of its own.
+const WRITING: [&str; 2] = ["pwrite64", "sync_file_range"];
+/// Added to a failure: the call takes 0.3 s, so that the thread that needs it waits by then.
+const LATE: &str = ":delay_enter=300000";
+
 /// Goal: whatever call fails, and however: no panic, a typed error, no further word from this opening, nothing lost.
 /// Method: a store that is made, one that is in use, and one that is compacted; one call fails, and
 /// all others do not, or all after it too. It found that sled panics where a store is dropped and its last `fsync` fails.
@@ -48,8 +53,11 @@ pub(crate) fn a_call_that_fails_loses_nothing_and_is_told() {
         let failures = if every() { &FAILURES[..] } else { &FAILURES[..2] };
         let of_call = |call| failures.iter().map(move |failure| (call, *failure));
         let work = FAILING.into_iter().flat_map(of_call).collect();
+        // First with one thread for sled's writes, so that all of them are hit; then with all, as often as wished.
+        let all = std::iter::repeat_n(IoThreads::All, rounds() as usize);
+        let threads: Vec<IoThreads> = std::iter::once(IoThreads::One).chain(all).collect();
         let table = shared(work, |(call, failure)| {
-            (call, failure, fail_at_every(base, call, failure, commits, lens))
+            (call, failure, fail_at_every(base, call, failure, "", &threads, commits, lens))
         });
         println!("  a store that is {scene}: what came of it, how often");
         for (call, (error, lasts), outcomes) in table {
@@ -58,17 +66,38 @@ pub(crate) fn a_call_that_fails_loses_nothing_and_is_told() {
     }
 }
 
+/// Goal: a write that fails while somebody waits for it is told to whoever waits.
+/// Method: each write of sled's threads fails late. sled notes the error of the first write of a batch and wakes nobody,
+/// so its `flush` waits for good (`Log::exit_reservation`); without our nudges nearly each of these runs hangs.
+pub(crate) fn a_write_that_fails_late_is_told_to_whoever_waits_for_it() {
+    if !strace::is_here() {
+        return;
+    }
+    let used = Place::used(&[1..=4, 5..=8], "mixed");
+    let work = WRITING.into_iter().flat_map(|call| FAILURES.map(|failure| (call, failure))).collect();
+    let table = shared(work, |(call, failure)| {
+        let threads = [IoThreads::All; 2];
+        (call, failure, fail_at_every(&used, call, failure, LATE, &threads, &(9..=16), "mixed"))
+    });
+    println!("  what came of a call that fails late, how often");
+    for (call, (error, lasts), outcomes) in table {
+        println!("  {call:>16} {error:>6} {lasts:<10?} {outcomes:?}");
+        assert!(outcomes.keys().any(|outcome| outcome.starts_with("failed: ")), "no commit was struck");
+    }
+}
+
 /// What came of it, counted.
 fn fail_at_every(
     base: &Place,
     call: &str,
     (error, lasts): (&str, Lasts),
+    delay: &str,
+    threads: &[IoThreads],
     commits: &RangeInclusive<u64>,
     lens: &str,
 ) -> BTreeMap<String, u64> {
-    let (what, mut outcomes) = (format!("error={error}"), BTreeMap::new());
-    for round in 0..=rounds() {
-        let threads = if round == 0 { IoThreads::One } else { IoThreads::All };
+    let (what, mut outcomes) = (format!("error={error}{delay}"), BTreeMap::new());
+    for threads in threads.iter().copied() {
         let strikes = strikes().map(|when| Strike { call, what: &what, when, lasts, threads });
         for outcome in strikes.map_while(|strike| fail_once(base, strike, commits, lens)) {
             *outcomes.entry(outcome).or_insert(0) += 1;

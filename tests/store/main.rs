@@ -8,12 +8,16 @@
 //! * `STORE_EVERY=1`: each system call and each byte instead of one in several.
 //! * `STORE_FLIPS=10000`: that many flipped bits; `SEED=42` chooses others.
 //! * `STORE_RUNS=200`: that many runs of 10,000 commits that must not stall.
+//!
+//! `STORE_GOLDEN=write cargo test --test store -- golden` writes the golden stores anew: see `golden`.
 #![expect(clippy::unwrap_used, reason = "a test panics where it cannot reach its own files and processes")]
 
+mod aborts; // a process that is to be aborted when its store stalls
 mod child; // the process that suffers
 mod contents; // what is committed, and whether what is found again is that: alone knows batches, records and scans
 mod damage; // bytes that changed or went
 mod faults; // calls that fail
+mod golden; // stores of format 1, kept in the repository
 mod kills; // `kill -9` at a system call
 mod place; // folders: made, copied, changed
 mod process; // a child under watch
@@ -26,7 +30,7 @@ use std::panic::catch_unwind;
 use std::process::ExitCode;
 use std::sync::Mutex;
 
-const PROOFS: [(&str, fn()); 11] = [
+const PROOFS: [(&str, fn()); 18] = [
     ("a_kill_while_a_store_is_made_loses_nothing", kills::a_kill_while_a_store_is_made_loses_nothing),
     ("a_kill_while_a_store_is_in_use_loses_nothing", kills::a_kill_while_a_store_is_in_use_loses_nothing),
     (
@@ -34,8 +38,16 @@ const PROOFS: [(&str, fn()); 11] = [
         kills::a_kill_while_a_store_is_compacted_loses_nothing,
     ),
     ("a_call_that_fails_loses_nothing_and_is_told", faults::a_call_that_fails_loses_nothing_and_is_told),
+    (
+        "a_write_that_fails_late_is_told_to_whoever_waits_for_it",
+        faults::a_write_that_fails_late_is_told_to_whoever_waits_for_it,
+    ),
     ("each_acknowledgement_follows_a_sync_of_the_log", syncs::each_acknowledgement_follows_a_sync_of_the_log),
     ("a_store_that_skips_its_sync_is_caught", syncs::a_store_that_skips_its_sync_is_caught),
+    (
+        "a_new_store_syncs_its_folders_before_it_is_used",
+        syncs::a_new_store_syncs_its_folders_before_it_is_used,
+    ),
     (
         "a_cut_at_any_byte_of_the_last_commit_is_noticed",
         damage::a_cut_at_any_byte_of_the_last_commit_is_noticed,
@@ -44,6 +56,20 @@ const PROOFS: [(&str, fn()); 11] = [
     ("a_flipped_bit_beneath_the_engine_is_reported", damage::a_flipped_bit_beneath_the_engine_is_reported),
     ("ten_thousand_commits_do_not_stall", stalls::ten_thousand_commits_do_not_stall),
     ("the_watch_notices_a_child_that_hangs", stalls::the_watch_notices_a_child_that_hangs),
+    (
+        "a_process_whose_store_stalls_is_aborted_if_it_asked_for_that",
+        aborts::a_process_whose_store_stalls_is_aborted_if_it_asked_for_that,
+    ),
+    (
+        "a_process_whose_store_stalls_lives_on_unless_it_asked_to_be_aborted",
+        aborts::a_process_whose_store_stalls_lives_on_unless_it_asked_to_be_aborted,
+    ),
+    ("a_golden_store_of_format_1_is_read_exactly", golden::a_golden_store_of_format_1_is_read_exactly),
+    ("what_is_written_is_still_format_1", golden::what_is_written_is_still_format_1),
+    (
+        "golden_states_and_messages_of_old_versions_are_migrated_and_unknown_ones_refused",
+        golden::golden_states_and_messages_of_old_versions_are_migrated_and_unknown_ones_refused,
+    ),
 ];
 
 /// Children at a time.

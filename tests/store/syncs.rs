@@ -20,6 +20,29 @@ pub(crate) fn a_store_that_skips_its_sync_is_caught() {
     }
 }
 
+/// Goal: a store that was made is there after a power loss: a new name in a folder is durable once the folder is synced.
+/// Method: behind the last file that is made, both the folder of the store and the one around it are synced.
+pub(crate) fn a_new_store_syncs_its_folders_before_it_is_used() {
+    if !strace::is_here() {
+        return;
+    }
+    let place = Place::new();
+    let job = job("commit", &[&place.store().display(), &1, &1, &"mixed"]);
+    let calls = trace(&place, &job, &["openat", "rename", "fsync", "writev"], None).calls;
+    let store = place.store().canonicalize().unwrap();
+    let opened = calls.iter().find(|call| call.text.contains("\"opened\\n\"")).unwrap().begun;
+    let makes = |call: &&Call| call.text.contains("O_CREAT") || call.name == "rename";
+    let names_store = |call: &&Call| call.text.contains(&format!("{}/", store.display()));
+    let made = calls.iter().filter(|call| call.ended < opened).filter(makes).filter(names_store);
+    let made = made.map(|call| call.ended).max().expect("a store is made of files");
+    for folder in [&*store, store.parent().unwrap()] {
+        let is_it =
+            |call: &Call| call.name == "fsync" && call.text.contains(&format!("<{}>", folder.display()));
+        let synced = calls.iter().any(|call| is_it(call) && call.begun > made && call.ended < opened);
+        assert!(synced, "{} is not synced", folder.display());
+    }
+}
+
 /// Which commits were acknowledged although the log was not synced between their write and that.
 fn unsynced(kind: &str) -> Vec<u64> {
     let place = Place::new();

@@ -3,6 +3,7 @@
 mod asides;
 mod breaker;
 mod control;
+mod damaged;
 mod drops;
 mod durable;
 mod durable_ends;

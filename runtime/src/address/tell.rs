@@ -70,7 +70,8 @@ pub enum TellError<M> {
         /// What was not accepted.
         message: M,
     },
-    /// The actor is durable, and the message has no stored form, or one that is too long. Mend the message.
+    /// The actor is durable, and the message has no stored form, or one that is too long: mend the message. Or the disk is
+    /// nearly full ([`StoreError::LowSpace`]): send it again when there is room.
     #[error("the message to {to} cannot be stored")]
     Unstorable {
         /// For whom it was.

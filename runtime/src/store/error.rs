@@ -112,7 +112,16 @@ pub enum StoreError {
         #[source]
         source: Cause,
     },
-    /// The disk is full. Final for this opening: make room, then open the store again.
+    /// The disk is nearly full, so no new work is taken. Nothing was written; make room, and send it again. What was
+    /// accepted before is handled. See `SledConfig::refuse_below_bytes`.
+    #[error("the disk of the store is nearly full: {free_bytes} bytes are free, new work needs {min_bytes}")]
+    LowSpace {
+        /// What is free, in bytes.
+        free_bytes: u64,
+        /// The bound below which new work is refused, in bytes.
+        min_bytes: u64,
+    },
+    /// The disk is full, or all but full. Final for this opening: make room, then open the store again.
     #[error("no space is left for the store")]
     NoSpace,
     /// A write or sync failed. Final for this opening: mend the cause, then open the store again.
@@ -154,6 +163,7 @@ impl StoreError {
                 | StoreError::Encode { .. }
                 | StoreError::Read { .. }
                 | StoreError::Format { .. }
+                | StoreError::LowSpace { .. }
         )
     }
 

@@ -28,13 +28,13 @@ impl MemoryStore {
     }
 
     /// Every raw record, for tests that damage them.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn raw_records(&self) -> Entries {
         self.content().clone().into_iter().collect()
     }
 
     /// Puts a raw record in its place, or removes it, for tests that damage them.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn put_raw(&self, key: Vec<u8>, value: Option<Vec<u8>>) {
         let mut content = self.content();
         match value {

@@ -19,7 +19,7 @@ mod stored_form; // messages and answers as bytes and back
 mod ties; // what records tell of one another
 mod writer; // the queue in front of the store: many commits, one flush
 
-pub use self::sled::SledStore;
+pub use self::sled::{SledConfig, SledStore};
 pub use cases::{CaseChange, CaseOffer, CaseOwner, ListedCase};
 pub use commit::{Batch, BatchOutcome, CommitSeq, Delivered, Scan, Store, StorePromise, Writer};
 pub use damage::{Damage, DamagePlace, DamageReason};

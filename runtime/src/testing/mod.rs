@@ -3,9 +3,11 @@
 mod chaos;
 mod faulty_store;
 mod probe;
+mod raw_store;
 mod test_runtime;
 
 pub use chaos::{Chaos, seed};
 pub use faulty_store::{Fault, FaultyStore, HeldCommits};
 pub use probe::Probe;
+pub use raw_store::{RawRecord, RawStore};
 pub use test_runtime::TestRuntime;

@@ -1,6 +1,7 @@
 //! What is refused comes back with its reason, and leaves nothing on disk.
 
-use greenroom::{CONTENT_LEN_MAX, Overflow, TellError};
+use greenroom::testing::Fault;
+use greenroom::{AskError, CONTENT_LEN_MAX, Overflow, StoreError, TellError};
 
 use super::{Disk, Freight, Then, clerk, entry, forgetful, load, plain};
 use crate::support::secs;
@@ -93,5 +94,26 @@ async fn a_handler_hears_at_once_that_what_it_sends_cannot_be_stored() {
             assert_eq!(accepted, is_accepted, "{len} from {}", giver.path());
         }
     }
+    process.dies().await;
+}
+
+/// Goal: guard G9, from the side of whoever sends.
+#[tokio::test(start_paused = true)]
+async fn while_the_disk_is_nearly_full_a_message_comes_back_with_the_cause_and_is_taken_when_there_is_room() {
+    let disk = Disk::default();
+    let process = disk.process().await;
+    let clerk = process.clerk("clerk").await;
+
+    process.store.fail_next_commit(Fault::LowSpace);
+    let told = clerk.tell(plain(1)).await;
+    process.store.fail_next_commit(Fault::LowSpace);
+    let asked = clerk.ask(plain(2)).await;
+
+    let is_low = |cause: &StoreError| matches!(cause, StoreError::LowSpace { .. });
+    assert!(matches!(told, Err(TellError::Unstorable { message, cause, .. })
+        if message == plain(1) && is_low(&cause)));
+    assert!(matches!(asked, Err(AskError::NotDelivered(TellError::Unstorable { message, cause, .. }))
+        if message == plain(2) && is_low(&cause)));
+    assert_eq!(clerk.ask(plain(3)).await.unwrap(), [3], "there is room again");
     process.dies().await;
 }

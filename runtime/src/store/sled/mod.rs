@@ -6,6 +6,8 @@
 
 mod folder; // lock and mending
 mod marker; // the newest acknowledged commit, kept outside of sled, against a silently shortened log
+mod nudge; // against a flush that waits for a write that has failed
+mod space; // what is refused while the disk has little room
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,6 +16,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use folder::StoreFolder;
 use marker::CommitMarker;
+use nudge::Nudges;
+pub use space::SledConfig;
 
 use super::error::catching;
 use super::layout::{self, Engine, Entries, Writes};
@@ -46,6 +50,7 @@ const CACHE_BYTES_MAX: u64 = 64 << 20;
 #[derive(Debug)]
 pub struct SledStore {
     engine: SledEngine,
+    config: SledConfig,
     /// Held while the engine works: one caller at a time, and none after a failure.
     opening: Mutex<Opening>,
     owner: SoleOwner,
@@ -71,7 +76,16 @@ impl SledStore {
     /// * [`StoreError::Shortened`] if acknowledged commits are missing.
     /// * [`StoreError::Format`] if a newer version wrote it, [`StoreError::HeadDamaged`] if that cannot be told.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
-        Self::open_with(path.as_ref(), LogSync::EachCommit)
+        Self::open_with(path, SledConfig::default())
+    }
+
+    /// As [`open`](Self::open), with bounds for the free space of your own. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open`](Self::open).
+    pub fn open_with(path: impl AsRef<Path>, config: SledConfig) -> Result<Self, StoreError> {
+        Self::open_as(path.as_ref(), config, LogSync::EachCommit)
     }
 
     /// A store with a bug on purpose, to show that the tests would find it: it skips the sync behind each flush.
@@ -82,10 +96,10 @@ impl SledStore {
     #[cfg(feature = "testing")]
     #[doc(hidden)]
     pub fn open_skipping_fdatasync(path: impl AsRef<Path>) -> Result<Self, StoreError> {
-        Self::open_with(path.as_ref(), LogSync::Skipped)
+        Self::open_as(path.as_ref(), SledConfig::default(), LogSync::Skipped)
     }
 
-    fn open_with(path: &Path, sync: LogSync) -> Result<Self, StoreError> {
+    fn open_as(path: &Path, config: SledConfig, sync: LogSync) -> Result<Self, StoreError> {
         let folder = StoreFolder::lock(path)?;
         let open_error = |source: Cause| StoreError::Open { path: folder.path().into(), source };
         let io_error = |error: std::io::Error| open_error(Arc::new(error));
@@ -97,16 +111,16 @@ impl SledStore {
         })?;
         let log = File::options().read(true).write(true).open(folder.log()).map_err(io_error)?;
         log.sync_data().map_err(io_error)?;
+        let marker = CommitMarker::open(&folder.marker()).map_err(io_error)?;
         folder.settle().map_err(io_error)?;
 
-        let engine = SledEngine { db, log: SledLog(log), sync };
-        let marker = CommitMarker::open(&folder.marker()).map_err(io_error)?;
+        let engine = SledEngine::new(db, log, sync);
         let (stored, acknowledged) = (catching(|| layout::position(&engine))?, marker.acknowledged());
         if stored < acknowledged {
             return Err(StoreError::Shortened { marker: folder.marker(), stored, acknowledged });
         }
         let opening = Mutex::new(Opening { marker, failed: None });
-        Ok(SledStore { engine, opening, owner: SoleOwner::default(), folder })
+        Ok(SledStore { engine, config, opening, owner: SoleOwner::default(), folder })
     }
 
     /// Every raw record of a closed store, for tests that damage them.
@@ -128,7 +142,7 @@ impl SledStore {
     #[cfg(test)]
     fn open_raw(path: &Path) -> SledEngine {
         let db = open_sled(path).ok().unwrap();
-        SledEngine { db, log: SledLog(File::open(path.join("db")).unwrap()), sync: LogSync::EachCommit }
+        SledEngine::new(db, File::open(path.join("db")).unwrap(), LogSync::EachCommit)
     }
 
     /// Runs `work` unless the opening has failed, and remembers if it fails now.
@@ -141,7 +155,10 @@ impl SledStore {
         if let Some(failed) = &opening.failed {
             return Err(failed.clone());
         }
-        let result = catching(|| work(&self.engine, &mut opening.marker));
+        let result = {
+            let _watched = self.engine.nudges.call();
+            catching(|| work(&self.engine, &mut opening.marker))
+        };
         if let Err(error) = &result
             && error.is_final()
         {
@@ -151,9 +168,22 @@ impl SledStore {
     }
 }
 
+/// Beneath all checks, for tests that damage records.
+#[cfg(any(test, feature = "testing"))]
+impl crate::testing::RawStore for SledStore {
+    fn raw_records(&self) -> Result<Vec<crate::testing::RawRecord>, StoreError> {
+        self.run(|engine, _| engine.entries(&[]))
+    }
+
+    fn put_raw(&self, key: Vec<u8>, value: Option<Vec<u8>>) -> Result<(), StoreError> {
+        self.run(|engine, _| engine.apply(Writes::from([(key, value)])))
+    }
+}
+
 impl Store for SledStore {
     fn commit(&self, group: &[Batch]) -> Result<Vec<BatchOutcome>, StoreError> {
         self.run(|engine, marker| {
+            self.config.check_space(self.folder.path(), group)?;
             let outcomes = layout::commit(engine, group)?;
             let newest = outcomes.iter().rev().find_map(|outcome| match outcome {
                 BatchOutcome::Committed { seq, .. } => Some(*seq),
@@ -253,11 +283,22 @@ fn open_sled(path: &Path) -> Result<Quiet<sled::Db>, OpenFailure> {
 
 #[derive(Debug)]
 struct SledEngine {
+    /// Dropped first: its nudges hold sled as well.
+    nudges: Nudges,
     /// Quiet: while it is dropped sled syncs once more, and panics if it cannot. That costs nothing acknowledged.
     db: Quiet<sled::Db>,
     /// Dropped after `db`.
     log: SledLog,
     sync: LogSync,
+}
+
+impl SledEngine {
+    fn new(db: Quiet<sled::Db>, log: File, sync: LogSync) -> Self {
+        let nudged = Quiet::new(db.clone());
+        // What it finds, whoever waits finds as well.
+        let nudges = Nudges::new(move || drop(catch_unwind(AssertUnwindSafe(|| nudged.flush()))));
+        SledEngine { nudges, db, log: SledLog(log), sync }
+    }
 }
 
 /// Whether the log is synced behind each flush.

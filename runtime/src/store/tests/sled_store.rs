@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::random::{agrees_with_the_model, quickcheck};
 use super::*;
-use crate::store::{CommitSeq, SledStore};
+use crate::store::{CommitSeq, SledConfig, SledStore, StoredMessage};
 
 crate::store_conformance!(conformance, SledFolder::new());
 
@@ -172,6 +172,24 @@ fn a_store_that_cannot_be_opened_is_left_as_it_was() {
     assert_eq!((store_file("db"), store_file("conf"), folder.short_cuts()), before);
 }
 
+/// Goal: no file in the folder takes the caller's thread along. Method: sled unwraps the name of each file among its blobs.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_panic_of_the_engine_while_it_opens_is_an_open_error() {
+    use std::os::unix::ffi::OsStrExt;
+
+    let folder = committed();
+    let nameless = folder.file("blobs").join(std::ffi::OsStr::from_bytes(b"\xff"));
+    fs::write(&nameless, b"").unwrap();
+
+    let refused = folder.open().err();
+
+    let Some(StoreError::Open { source, .. }) = refused else { panic!("{refused:?}") };
+    assert!(source.to_string().contains("the engine panicked"), "{source}");
+    fs::remove_file(nameless).unwrap();
+    assert_eq!(folder.open().unwrap().scan(&path("a")).unwrap().snapshot, Some(snapshot(1, 10)));
+}
+
 #[test]
 fn a_folder_that_cannot_be_made_is_an_open_error() {
     let folder = SledFolder::new();
@@ -198,6 +216,11 @@ fn lost_commits_are_noticed() {
             if (*stored, *acknowledged) == (CommitSeq(1), CommitSeq(3))),
         "{refused:?}"
     );
+    let told = refused.unwrap().to_string();
+    assert!(
+        told.contains("restore it from a backup, or delete") && told.contains("greenroom.marker"),
+        "{told}"
+    );
     fs::remove_file(folder.file("greenroom.marker")).unwrap();
     assert_eq!(folder.open().unwrap().scan(&path("a")).unwrap().snapshot, Some(snapshot(1, 10)));
 }
@@ -213,7 +236,9 @@ fn a_full_disk_is_final_for_the_opening_and_costs_nothing_acknowledged() {
     let filler = disk.0.file("filler");
     fs::create_dir_all(disk.0.store()).unwrap();
     fs::write(&filler, vec![1; 4 << 20]).unwrap();
-    let store = disk.0.open().unwrap();
+    let unguarded = SledConfig { refuse_below_bytes: 0, stop_below_bytes: 0 };
+    let open = || SledStore::open_with(disk.0.store(), unguarded.clone());
+    let store = open().unwrap();
 
     let mut acknowledged = 0;
     let error = loop {
@@ -228,12 +253,53 @@ fn a_full_disk_is_final_for_the_opening_and_costs_nothing_acknowledged() {
     assert!(acknowledged > 0 && matches!(error, StoreError::NoSpace), "{error:?}");
     assert!(matches!(afterwards, Err(StoreError::Failed { .. })), "{afterwards:?}");
     drop(store);
-    let store = disk.0.open().unwrap();
+    let store = open().unwrap();
     for number in 0..acknowledged {
         let found = store.scan(&path(&format!("a/{number}"))).unwrap();
         assert_eq!((found.snapshot, found.damage), (Some(snapshot(1, 100_000)), Vec::new()));
     }
     store.commit(&[batch("b", 1, 1, 1)]).unwrap();
+}
+
+/// Goal: guard G9. The engine never comes upon a full disk: first new work is refused, and taken again when there is room;
+/// then everything, and the error is final though the engine is unharmed.
+#[test]
+fn a_disk_that_fills_refuses_new_work_first_and_takes_it_again_when_there_is_room() {
+    let Some(disk) = SmallDisk::mount() else {
+        eprintln!("skipped: cannot mount a small file system here");
+        return;
+    };
+    let config = SledConfig { refuse_below_bytes: 8 << 20, stop_below_bytes: 4 << 20 };
+    let open = || SledStore::open_with(disk.0.store(), config.clone()).unwrap();
+    let store = open();
+    let fill_up_to = |free: u64| {
+        fs::write(disk.0.file("filler"), []).unwrap();
+        let len = fs2::available_space(disk.0.store()).unwrap().saturating_sub(free);
+        fs::write(disk.0.file("filler"), vec![1; len as usize]).unwrap();
+    };
+    let deliver = || {
+        let message = StoredMessage { name: "m".into(), ..StoredMessage::default() };
+        Batch::from_outside(vec![Record::Deliver { to: path("a"), message }])
+    };
+    store.commit(&[batch("a", 1, 1, 10), deliver()]).unwrap();
+
+    fill_up_to(6 << 20);
+    let refused = store.commit(&[deliver()]);
+    assert!(matches!(refused, Err(StoreError::LowSpace { min_bytes, .. }) if min_bytes == 8 << 20));
+    store.commit(&[batch("a", 1, 2, 10)]).unwrap(); // what is in hand goes on
+    fill_up_to(12 << 20);
+    store.commit(&[deliver()]).unwrap();
+
+    fill_up_to(2 << 20);
+    let stopped = store.commit(&[batch("a", 1, 3, 10)]);
+    assert!(matches!(stopped, Err(StoreError::NoSpace)), "{stopped:?}");
+    fill_up_to(12 << 20);
+    assert!(matches!(store.scan(&path("a")), Err(StoreError::Failed { .. })), "final for the opening");
+    drop(store);
+    let store = open();
+    let found = store.scan(&path("a")).unwrap();
+    assert_eq!((found.snapshot, found.inbox.len()), (Some(snapshot(2, 10)), 2));
+    store.commit(&[batch("a", 1, 3, 10)]).unwrap();
 }
 
 /// A file system of 16 MiB in memory.
