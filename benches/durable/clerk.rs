@@ -109,16 +109,23 @@ impl Office {
 
     /// Each of them at the same time, `times` times one after the other.
     pub(crate) async fn each(&self, call: Call, times: usize) {
-        let mut callers = tokio::task::JoinSet::new();
+        // Each caller holds one end: whoever waits for them is woken once, by the last, and its wakings are not measured.
+        let (at_work, mut all) = tokio::sync::mpsc::channel::<()>(1);
+        let mut callers = Vec::new();
         for clerk in &self.clerks {
-            let (clerk, snapshotted) = (clerk.clone(), self.snapshotted.clone());
-            callers.spawn(async move {
+            let (clerk, snapshotted, at_work) = (clerk.clone(), self.snapshotted.clone(), at_work.clone());
+            callers.push(tokio::spawn(async move {
                 for _ in 0..times {
                     call_one(&clerk, &snapshotted, call).await;
                 }
-            });
+                drop(at_work);
+            }));
         }
-        callers.join_all().await;
+        drop(at_work);
+        let _none_when_all_are_done: Option<()> = all.recv().await;
+        for caller in callers {
+            caller.await.expect("each call is answered");
+        }
     }
 
     pub(crate) async fn all_call(&self, times: usize) {

@@ -42,9 +42,8 @@ impl Store for Bent {
             Bend::Requests => bent.iter_mut().flat_map(|batch| &mut batch.records).for_each(forget_request),
             Bend::StepResults => {
                 for batch in &mut bent {
-                    // Intents have the even places.
                     batch.records.retain(
-                        |record| !matches!(record, Record::Journal(entry) if !entry.place.is_multiple_of(2)),
+                        |record| !matches!(record, Record::Journal(entry) if has_result(&entry.content)),
                     );
                 }
             }
@@ -109,4 +108,11 @@ fn forget_request(record: &mut Record) {
         Record::Done { answer, .. } => *answer = None,
         _ => {}
     }
+}
+
+/// Whether an entry of a journal says what came of a step: that stands behind what it intends, which has its length in
+/// front.
+fn has_result(entry: &[u8]) -> bool {
+    let intent = entry.first_chunk::<4>().map(|len| u32::from_be_bytes(*len) as usize);
+    intent.is_some_and(|len| entry.len() > 4 + len)
 }

@@ -67,6 +67,7 @@ pub mod overseer {
 pub mod inbox_parts {
     pub use crate::actor::{again_from_bytes, answer_from, blank_head, distinct, upgrade_from};
     pub use crate::message::Verdict;
+    pub use crate::message::encoding::stored_bytes;
     pub use crate::message::envelope::Parcel;
     pub use crate::message::reply::ErasedReply;
     pub use rmp_serde;

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 
 use crate::actor::{Actor, Context, Handler};
 use crate::cell::place::BoxFuture;
+use crate::message::encoding::encoded;
 use crate::message::envelope::{Parcel, answer_from_bytes};
 use crate::message::reply::ErasedReply;
 use crate::message::{Envelope, Failure, Head, Message, NoReply, Verdict, message_name};
@@ -287,7 +288,7 @@ macro_rules! inbox {
                 Err($crate::DecodeError::UnknownMessage { name: name.to_owned(), version })
             }
             fn encode(&self) -> Result<Vec<u8>, $crate::inbox_parts::rmp_serde::encode::Error> {
-                match self { $(Self::$message(envelope) => $crate::inbox_parts::rmp_serde::to_vec_named(envelope.message())),+ }
+                match self { $(Self::$message(envelope) => $crate::inbox_parts::stored_bytes(envelope.message())),+ }
             }
             fn head(&self) -> $crate::Head {
                 match self { $(Self::$message(envelope) => $crate::inbox_parts::blank_head(envelope)),+ }
@@ -342,10 +343,8 @@ macro_rules! inbox {
 #[doc(hidden)]
 pub fn again_from_bytes<M: DurableMessage>(envelope: &Envelope<M>) -> Option<Envelope<M>> {
     let message = envelope.message();
-    let again = message.again().or_else(|| {
-        let bytes = rmp_serde::to_vec_named(message).ok()?;
-        rmp_serde::from_slice(&bytes).ok()
-    })?;
+    let of_bytes = || encoded(message, |bytes| rmp_serde::from_slice(bytes).ok()).ok()?;
+    let again = message.again().or_else(of_bytes)?;
     Some(envelope.twin(again))
 }
 

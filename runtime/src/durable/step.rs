@@ -15,16 +15,22 @@ use crate::address::Epoch;
 use crate::cell::{Cell, Incarnation};
 use crate::dice;
 use crate::events::RuntimeEvent;
+use crate::message::encoding::{encoded, stored_bytes};
 use crate::message::{Failure, FailureClass, MessageId};
 use crate::store::{
-    Batch, CONTENT_LEN_MAX, CommitError, CommitSeq, Committed, REQUEST_LEN_MAX, Record, StoreError,
+    Batch, CONTENT_LEN_MAX, CommitError, CommitSeq, Committed, JOURNAL_LEN_MAX, REQUEST_LEN_MAX, Record,
+    StoreError,
 };
 
 /// The most steps that one message may make.
 pub const STEPS_MAX: u32 = 10_000;
 
-/// Longest result of a step: what fits into the journal behind its tag.
-const RESULT_LEN_MAX: usize = CONTENT_LEN_MAX - 1;
+/// Longest result of a step, in bytes.
+const RESULT_LEN_MAX: usize = CONTENT_LEN_MAX;
+
+/// Longest name of a step, in bytes: it stands in the journal beside the result.
+const NAME_LEN_MAX: usize = 4 << 10;
+const _BOTH_FIT: () = assert!(RESULT_LEN_MAX + NAME_LEN_MAX + 256 <= JOURNAL_LEN_MAX);
 
 /// One call to the world outside, made by [`Context::step`](crate::Context::step).
 ///
@@ -85,7 +91,7 @@ impl<'x, A: Actor> Step<'x, A> {
     ) -> Self {
         let key = at.name();
         // What has no encoded form hashes to 0: the same each time.
-        let input = rmp_serde::to_vec_named(input).map_or(0, dice::hash);
+        let input = encoded(input, |bytes| dice::hash(bytes.iter().copied())).unwrap_or(0);
         let intent = Intent { name: name.to_owned(), effect, input, may_repeat: false };
         Step { at, intent, key, tries: 3, timeout: None }
     }
@@ -127,7 +133,8 @@ impl<'x, A: Actor> Step<'x, A> {
     /// [`Cancelled`](FailureClass::Cancelled) is an attempt: run again, it is made again. Any other is a result, and comes
     /// again from the journal, as class and text; so does that of a value that cannot be kept, for it is longer than 1 MiB
     /// ([`Exhausted`](FailureClass::Exhausted)) or has no encoded form ([`Bug`](FailureClass::Bug)).
-    /// [`Exhausted`](FailureClass::Exhausted) for a step beyond [`STEPS_MAX`]. And a failure that the handler must hand on,
+    /// [`Exhausted`](FailureClass::Exhausted) for a step beyond [`STEPS_MAX`], or with a name of more than 4 KiB. And a
+    /// failure that the handler must hand on,
     /// if the step cannot be made now: it is in doubt, or the journal tells of another step ([`Parked`]), or the store
     /// failed.
     ///
@@ -228,6 +235,9 @@ impl<'x, A: Actor> Step<'x, A> {
         if self.at.number >= STEPS_MAX {
             return Err(Failure::exhausted(format!("a message makes at most {STEPS_MAX} steps")));
         }
+        if self.intent.name.len() > NAME_LEN_MAX {
+            return Err(Failure::exhausted(format!("a name of a step has at most {NAME_LEN_MAX} bytes")));
+        }
         let answered = match self.at.recorded(log, &self.intent)? {
             None => return Ok(None),
             Some(Completion::Result(result)) => rmp_serde::from_slice(&result).map_err(Failure::bug),
@@ -298,13 +308,14 @@ impl<'x, A: Actor> Step<'x, A> {
                 (Err(failure), completion)
             }
         };
-        self.at.commit(log, Some(Recorded::completion(completion)), Vec::new(), |_| ()).await?;
+        let through = Recorded::through(self.intent.clone(), completion);
+        self.at.commit(log, Some(through), Vec::new(), |_| ()).await?;
         outcome
     }
 
     /// What cannot be kept is a failure of its own, and that is kept: the call was made, and must not be made again.
     fn encoded<T: Serialize>(&self, value: &T) -> Result<Vec<u8>, Failure> {
-        let result = rmp_serde::to_vec_named(value).map_err(Failure::bug)?;
+        let result = stored_bytes(value).map_err(Failure::bug)?;
         let (len, max) = (result.len(), RESULT_LEN_MAX);
         if len > max {
             let actor = self.at.cell.core.path.clone();

@@ -1,8 +1,13 @@
 //! The journal of the steps of an actor's messages: what was begun outside, and what came of it.
 //!
-//! Each step has a number within its message, in the order in which the handler made it, and two places in the journal:
-//! `2 * number` for what it intends, `2 * number + 1` for what came of it. What is no call, such as a look at the clock,
-//! has only the second.
+//! Each step has a number within its message, in the order in which the handler made it. That is its place in the journal:
+//! first what it intends stands there, then that and what came of it. What is no call, such as a look at the clock, has
+//! only the second.
+//!
+//! ```text
+//! entry       length u32 | intent in MessagePack, by field name; 0: it is no call
+//!             tag u8 | what came of it; nothing: it is in flight
+//! ```
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -51,6 +56,9 @@ pub(crate) enum Completion {
     Changed(String),
 }
 
+/// Length of the length of an intent.
+const INTENT_LEN_LEN: usize = 4;
+
 /// Longest text of a failure that is kept, in characters.
 const TEXT_LEN_MAX: usize = 16 << 10;
 
@@ -60,17 +68,21 @@ impl Completion {
         Completion::Failed { class: failure.class(), text }
     }
 
-    fn to_bytes(&self) -> Vec<u8> {
-        let encoded = |tag: u8, rest: &[u8]| [&[tag], rest].concat();
+    fn write(&self, bytes: &mut Vec<u8>) {
+        let mut write = |tag: u8, rest: &[u8]| {
+            bytes.reserve(1 + rest.len());
+            bytes.push(tag);
+            bytes.extend_from_slice(rest);
+        };
         match self {
-            Completion::Result(result) => encoded(0, result),
+            Completion::Result(result) => write(0, result),
             Completion::Failed { class, text } => {
                 let failure = rmp_serde::to_vec(&(class, text));
-                encoded(1, &failure.expect("a class and a text have an encoded form"))
+                write(1, &failure.expect("a class and a text have an encoded form"));
             }
-            Completion::Dropped => vec![2],
-            Completion::Time(ms) => encoded(3, &ms.to_be_bytes()),
-            Completion::Changed(name) => encoded(4, name.as_bytes()),
+            Completion::Dropped => write(2, &[]),
+            Completion::Time(ms) => write(3, &ms.to_be_bytes()),
+            Completion::Changed(name) => write(4, name.as_bytes()),
         }
     }
 
@@ -120,16 +132,9 @@ impl StepLog {
         let mut on_disk: BTreeMap<_, Recorded> = BTreeMap::new();
         let mut damaged = Vec::new();
         for JournalEntry { message, place, content } in entries {
-            let recorded = on_disk.entry((message, place / 2)).or_default();
-            let is_read = if place % 2 == 0 {
-                recorded.intent = rmp_serde::from_slice(&content).ok();
-                recorded.intent.is_some()
-            } else {
-                recorded.completion = Completion::from_bytes(&content);
-                recorded.completion.is_some()
-            };
-            if !is_read {
-                damaged.push(message);
+            match Recorded::from_bytes(&content) {
+                Some(recorded) => drop(on_disk.insert((message, place), recorded)),
+                None => damaged.push(message),
             }
         }
         (StepLog(Mutex::new(Content { on_disk, ..Content::default() })), damaged)
@@ -167,13 +172,11 @@ impl StepLog {
 
     /// The records of `entries`.
     pub(crate) fn records(entries: &[(StepId, Recorded)]) -> Vec<Record> {
-        let mut records = Vec::with_capacity(entries.len());
-        for ((message, number), Recorded { intent, completion }) in entries {
-            records.extend(intent.iter().map(|intent| Self::intent_record(*message, *number, intent)));
-            let completed = |completion| Self::completion_record(*message, *number, completion);
-            records.extend(completion.iter().map(completed));
-        }
-        records
+        let record = |((message, number), recorded): &(StepId, Recorded)| {
+            let content = recorded.to_bytes();
+            Record::Journal(JournalEntry { message: *message, place: *number, content })
+        };
+        entries.iter().map(record).collect()
     }
 
     /// These entries are on disk. Called in the writer's turn.
@@ -198,16 +201,6 @@ impl StepLog {
     /// A try of a step ended without a result.
     pub(crate) fn try_ended(&self, message: MessageId, number: u32) {
         lock(&self.0).tried.insert((message, number));
-    }
-
-    fn intent_record(message: MessageId, number: u32, intent: &Intent) -> Record {
-        let content = rmp_serde::to_vec_named(intent).expect("names and numbers have an encoded form");
-        Record::Journal(JournalEntry { message, place: 2 * number, content })
-    }
-
-    fn completion_record(message: MessageId, number: u32, completion: &Completion) -> Record {
-        let content = completion.to_bytes();
-        Record::Journal(JournalEntry { message, place: 2 * number + 1, content })
     }
 
     /// The message is done, or its journal deleted.
@@ -244,8 +237,43 @@ impl Recorded {
         Recorded { intent: Some(intent), completion: None }
     }
 
+    /// What came of something that is no call.
     pub(crate) fn completion(completion: Completion) -> Self {
         Recorded { intent: None, completion: Some(completion) }
+    }
+
+    /// What came of a step that intended this: both, for they have one place.
+    pub(crate) fn through(intent: Intent, completion: Completion) -> Self {
+        Recorded { intent: Some(intent), completion: Some(completion) }
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(96);
+        bytes.extend_from_slice(&[0; INTENT_LEN_LEN]);
+        if let Some(intent) = &self.intent {
+            let mut writer = rmp_serde::Serializer::new(&mut bytes).with_struct_map();
+            intent.serialize(&mut writer).expect("names and numbers have an encoded form");
+        }
+        let len = (bytes.len() - INTENT_LEN_LEN) as u32;
+        bytes[..INTENT_LEN_LEN].copy_from_slice(&len.to_be_bytes());
+        if let Some(completion) = &self.completion {
+            completion.write(&mut bytes);
+        }
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (len, rest) = bytes.split_first_chunk::<INTENT_LEN_LEN>()?;
+        let (intent, completion) = rest.split_at_checked(u32::from_be_bytes(*len) as usize)?;
+        let intent = match intent {
+            [] => None,
+            intent => Some(rmp_serde::from_slice(intent).ok()?),
+        };
+        let completion = match completion {
+            [] => None,
+            completion => Some(Completion::from_bytes(completion)?),
+        };
+        (intent.is_some() || completion.is_some()).then_some(Recorded { intent, completion })
     }
 }
 
@@ -263,11 +291,18 @@ mod tests {
             Completion::Time(1_700_000_000_000),
             Completion::Changed("ask twice".into()),
         ];
+        let intent = Intent { name: "pay".into(), effect: Effect::Once, input: 5, may_repeat: true };
         for completion in completions {
-            assert_eq!(Completion::from_bytes(&completion.to_bytes()), Some(completion));
+            let alone = Recorded::completion(completion.clone());
+            assert_eq!(Recorded::from_bytes(&alone.to_bytes()), Some(alone));
+            let through = Recorded::through(intent.clone(), completion);
+            assert_eq!(Recorded::from_bytes(&through.to_bytes()), Some(through));
         }
-        assert_eq!(Completion::from_bytes(&[]), None);
-        assert_eq!(Completion::from_bytes(&[9]), None);
+        let in_flight = Recorded::intent(intent);
+        assert_eq!(Recorded::from_bytes(&in_flight.to_bytes()), Some(in_flight));
+        for nonsense in [&[][..], &[0; 3], &[0; 4], &[0, 0, 0, 0, 9], &[0, 0, 0, 1, 0xc1], &[0, 0, 0, 9, 1]] {
+            assert_eq!(Recorded::from_bytes(nonsense), None, "{nonsense:?}");
+        }
     }
 
     #[test]
@@ -275,17 +310,16 @@ mod tests {
         let (message, other) = (MessageId(7), MessageId(8));
         let intent = Intent { name: "pay".into(), effect: Effect::Once, input: 5, may_repeat: false };
         let done = Completion::Result(vec![1]);
-        let records = [
-            StepLog::intent_record(message, 0, &intent),
-            StepLog::completion_record(message, 0, &done),
-            StepLog::intent_record(other, 3, &intent),
+        let written = [
+            ((message, 0), Recorded::through(intent.clone(), done.clone())),
+            ((other, 3), Recorded::intent(intent.clone())),
         ];
-        let entries = records.map(|record| match record {
+        let entries = StepLog::records(&written).into_iter().map(|record| match record {
             Record::Journal(entry) => entry,
             other => panic!("{other:?} is no entry of a journal"),
         });
 
-        let (log, damaged) = StepLog::read(entries.into());
+        let (log, damaged) = StepLog::read(entries.collect());
         assert_eq!(damaged, []);
 
         let recorded = Recorded { intent: Some(intent.clone()), completion: Some(done) };

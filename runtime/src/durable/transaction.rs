@@ -141,8 +141,9 @@ impl<A: Actor> Durability<A> {
         };
         let intent = log.recorded(message, number).and_then(|recorded| recorded.intent);
         match (decision, intent) {
-            (Resolution::Done(result), Some(_)) => {
-                let entries = vec![((message, number), Recorded::completion(Completion::Result(result)))];
+            (Resolution::Done(result), Some(intent)) => {
+                let done = Recorded::through(intent, Completion::Result(result));
+                let entries = vec![((message, number), done)];
                 write(StepLog::records(&entries), entries).await?;
             }
             (Resolution::NotDone, Some(intent)) => {

@@ -13,6 +13,7 @@ use crate::actor::{Context, DurableMessage, Handler};
 use crate::address::ActorPath;
 use crate::clock::Clock;
 use crate::durable::{Found, Parked};
+use crate::message::encoding::stored_bytes;
 use crate::message::reply::{ErasedReply, ReplyPort};
 use crate::message::{Failure, FailureClass, Message, message_name};
 use crate::store::{CommitError, StoredMessage};
@@ -173,7 +174,7 @@ pub(crate) type StoredForm<R> = fn(&Option<R>) -> Result<Vec<u8>, rmp_serde::enc
 
 /// As a list, for some answers have the same form in MessagePack as no answer: `()` and `None`.
 fn answer_to_bytes<R: Serialize>(answer: &Option<R>) -> Result<Vec<u8>, rmp_serde::encode::Error> {
-    rmp_serde::to_vec_named(answer.as_slice())
+    stored_bytes(answer.as_slice())
 }
 
 /// What [`answer_to_bytes`] wrote.

@@ -1,6 +1,7 @@
 //! What travels: messages, their envelope, the reply, and the failure a handler answers with.
 
 mod chain;
+pub(crate) mod encoding;
 pub(crate) mod envelope;
 mod failure;
 #[cfg(all(test, greenroom_races))]

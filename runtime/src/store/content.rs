@@ -6,27 +6,50 @@
 use std::collections::BTreeMap;
 
 use super::layout::Writes;
-use super::record::{ContentKey, Envelope, Kind, PAYLOAD_LEN_MAX, RecordKey, Refused, take};
+use super::record::{CHECKSUM_LEN, ContentKey, Envelope, Kind, PAYLOAD_LEN_MAX, RecordKey, Refused, take};
 use super::{CONTENT_LEN_MAX, Damage, DamagePlace, DamageReason, StoreError};
 use crate::address::{ActorPath, Epoch};
 
 const HEADER_LEN: usize = 8;
+/// What fits into the first part.
+const START_LEN_MAX: usize = PAYLOAD_LEN_MAX - HEADER_LEN;
 /// Room for what is stored beside the content proper: names, ids, causes.
 const LEN_MAX: usize = CONTENT_LEN_MAX + (64 << 10);
 
 /// Adds the records of `content` to `writes`.
 pub(crate) fn put(writes: &mut Writes, actor: &ActorPath, key: &ContentKey, content: &[u8]) {
-    let mut first = Vec::with_capacity(HEADER_LEN + content.len().min(PAYLOAD_LEN_MAX));
-    first.extend((content.len() as u32).to_be_bytes());
-    first.extend(crc32fast::hash(content).to_be_bytes());
-    let (start, rest) = content.split_at(content.len().min(PAYLOAD_LEN_MAX - HEADER_LEN));
-    first.extend(start);
-    for (part, payload) in (0..).zip(std::iter::once(first.as_slice()).chain(rest.chunks(PAYLOAD_LEN_MAX))) {
-        let kind = if part == 0 { key.kind() } else { Kind::Part };
-        let record = RecordKey::Content(key.clone(), part).encode(actor);
-        let value = Envelope { kind, seq: 0, epoch: Epoch(0), payload }.seal(&record);
-        writes.insert(record, Some(value));
+    put_pieces(writes, actor, key, &[content]);
+}
+
+/// As [`put`], of a content that comes in pieces.
+pub(crate) fn put_pieces(writes: &mut Writes, actor: &ActorPath, key: &ContentKey, pieces: &[&[u8]]) {
+    let (mut hasher, mut len) = (crc32fast::Hasher::new(), 0);
+    for piece in pieces {
+        hasher.update(piece);
+        len += piece.len();
     }
+    let mut header = [0; HEADER_LEN];
+    header[..4].copy_from_slice(&(len as u32).to_be_bytes());
+    header[4..].copy_from_slice(&hasher.finalize().to_be_bytes());
+    let mut seal = |kind, part, start: &[u8], more: &[&[u8]]| {
+        let record = RecordKey::Content(key.clone(), part).encode(actor);
+        let value = Envelope { kind, seq: 0, epoch: Epoch(0), payload: start }.seal_with(more, &record);
+        writes.insert(record, Some(value));
+    };
+    if is_one_part(len) {
+        return seal(key.kind(), 0, &header, pieces);
+    }
+    let content = pieces.concat();
+    let (start, rest) = content.split_at(START_LEN_MAX);
+    seal(key.kind(), 0, &header, &[start]);
+    for (part, payload) in (1..).zip(rest.chunks(PAYLOAD_LEN_MAX)) {
+        seal(Kind::Part, part, payload, &[]);
+    }
+}
+
+/// Whether a content of that length is one record.
+pub(crate) fn is_one_part(len: usize) -> bool {
+    len <= START_LEN_MAX
 }
 
 struct Header {
@@ -47,15 +70,18 @@ impl Header {
     }
 
     fn parts(&self) -> u32 {
-        1 + self.len.saturating_sub(PAYLOAD_LEN_MAX - HEADER_LEN).div_ceil(PAYLOAD_LEN_MAX) as u32
+        1 + self.len.saturating_sub(START_LEN_MAX).div_ceil(PAYLOAD_LEN_MAX) as u32
     }
 }
 
 /// The content, if the first part is all of it.
-pub(crate) fn of_one_part(key: &[u8], value: &[u8], kind: Kind) -> Option<Vec<u8>> {
-    let (header, content) = Header::open(key, value, kind).ok()?;
+pub(crate) fn of_one_part(key: &[u8], mut value: Vec<u8>, kind: Kind) -> Option<Vec<u8>> {
+    let (header, content) = Header::open(key, &value, kind).ok()?;
     let is_whole = header.len == content.len() && crc32fast::hash(content) == header.crc;
-    is_whole.then(|| content.to_vec())
+    let len = content.len();
+    value.truncate(value.len() - CHECKSUM_LEN);
+    value.drain(..value.len() - len);
+    is_whole.then_some(value)
 }
 
 /// The parts of something long, as they were found: keys with values.

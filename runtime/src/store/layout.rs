@@ -1,6 +1,6 @@
 //! The layout every engine shares: how batches become records, and how records are found again.
 //!
-//! A snapshot goes into the slot that is not in use, cut into chunks; the actor's head flips in the same batch. So the
+//! A snapshot goes into the slot that is not in use, whole or in chunks; the actor's head flips in the same batch. So the
 //! snapshot before stays whole until the next one, and a damaged one has something to fall back to. Nothing is
 //! remembered between calls: each decision is taken from the records themselves.
 
@@ -27,6 +27,8 @@ pub(crate) trait Engine {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
     /// All entries whose key starts with `prefix`, sorted.
     fn entries(&self, prefix: &[u8]) -> Result<Entries, StoreError>;
+    /// All keys that start with `prefix`, sorted.
+    fn keys(&self, prefix: &[u8]) -> Result<Vec<Vec<u8>>, StoreError>;
     /// The first key that is not below `from`.
     fn next_key(&self, from: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
     /// Makes all of `writes` durable, or none of them.
@@ -46,7 +48,7 @@ pub(crate) fn commit(engine: &impl Engine, group: &[Batch]) -> Result<Vec<BatchO
 /// [`Store::scan`](super::Store::scan) on any engine.
 pub(crate) fn scan(engine: &impl Engine, actor: &ActorPath) -> Result<Scan, StoreError> {
     position(engine)?;
-    let Recovered { epoch, newest, inbox, journal, timers, birth, damage } =
+    let Recovered { epoch, newest, inbox, journal, timers, birth, damage, .. } =
         recover(actor, &engine.entries(&actor_prefix(actor))?)?;
     Ok(Scan { epoch, snapshot: newest.map(|(_, snapshot)| snapshot), inbox, journal, timers, birth, damage })
 }

@@ -101,6 +101,12 @@ impl Engine for MemoryStore {
             .collect())
     }
 
+    fn keys(&self, prefix: &[u8]) -> Result<Vec<Vec<u8>>, StoreError> {
+        let content = self.content();
+        let from_prefix = content.range(prefix.to_vec()..).map(|(key, _)| key);
+        Ok(from_prefix.take_while(|key| key.starts_with(prefix)).cloned().collect())
+    }
+
     fn next_key(&self, from: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(self.content().range(from.to_vec()..).next().map(|(key, _)| key.clone()))
     }

@@ -3,10 +3,10 @@
 //! ```text
 //! key    00                                      head of the store
 //!        10 <path> 00 00                         head of an actor
-//!        10 <path> 00 01 <slot>                  header of a snapshot slot
-//!        10 <path> 00 01 <slot> <index u32>      one chunk of the state in that slot
+//!        10 <path> 00 01 <slot>                  header of a snapshot slot, with the state if that fits
+//!        10 <path> 00 01 <slot> <index u32>      one chunk of the state in that slot, if it does not
 //!        10 <path> 00 02 <message u64>           a message that waits (*)
-//!        10 <path> 00 03 <message u64>           how often it was tried
+//!        10 <path> 00 04 <message u64>           how often it was tried
 //!        10 <path> 00 04 <message u64> <u32>     one entry of its journal (*)
 //!        10 <path> 00 05 <length u8> <request>   what became of a request (*)
 //!        10 <path> 00 06 <ms u64> <request>      when the answer to a request may go
@@ -39,7 +39,8 @@ pub(crate) const PAYLOAD_LEN_MAX: usize = VALUE_LEN_MAX - HEADER_LEN - CHECKSUM_
 
 const MAGIC: [u8; 2] = *b"Gr";
 const HEADER_LEN: usize = 24;
-const CHECKSUM_LEN: usize = 4;
+/// Length of what stands behind the payload.
+pub(crate) const CHECKSUM_LEN: usize = 4;
 
 /// Key of the store's head.
 pub(crate) const STORE_HEAD_KEY: &[u8] = &[0x00];
@@ -47,6 +48,9 @@ pub(crate) const STORE_HEAD_KEY: &[u8] = &[0x00];
 pub(crate) const ACTOR_PREFIX: u8 = 0x10;
 /// What the keys of all owners of cases start with.
 pub(crate) const CASES_PREFIX: [u8; 2] = [0x20, 0x00];
+
+/// Room behind the prefix for most keys: those with a name of their own may be longer.
+const BEHIND_PREFIX_LEN: usize = 24;
 
 /// One of the two places of a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,7 +149,7 @@ impl ContentKey {
 const HEAD: u8 = 0x00;
 const SLOT: u8 = 0x01;
 const MESSAGE: u8 = 0x02;
-const TRIES: u8 = 0x03;
+/// Before its journal, how often the message was tried: one look finds both.
 const JOURNAL: u8 = 0x04;
 const REQUEST: u8 = 0x05;
 const ANSWER_END: u8 = 0x06;
@@ -184,7 +188,7 @@ impl RecordKey {
                 key.extend([SLOT, slot.number()]);
                 key.extend(index.to_be_bytes());
             }
-            RecordKey::Tries(id) => tagged(&mut key, TRIES, id.0),
+            RecordKey::Tries(id) => tagged(&mut key, JOURNAL, id.0),
             RecordKey::AnswerEnd { until_ms, request } => {
                 tagged(&mut key, ANSWER_END, *until_ms);
                 key.extend(request.as_bytes());
@@ -207,10 +211,8 @@ impl RecordKey {
             [SLOT, slot, a, b, c, d] => {
                 Some(RecordKey::Chunk(Slot::from_number(slot)?, u32::from_be_bytes([a, b, c, d])))
             }
-            [TRIES, ref rest @ ..] => {
-                let mut rest = rest;
-                let id = message(&mut rest)?;
-                rest.is_empty().then_some(RecordKey::Tries(id))
+            [JOURNAL, a, b, c, d, e, f, g, h] => {
+                Some(RecordKey::Tries(MessageId(u64::from_be_bytes([a, b, c, d, e, f, g, h]))))
             }
             [ANSWER_END, ref rest @ ..] => {
                 let mut rest = rest;
@@ -230,7 +232,7 @@ impl RecordKey {
     }
 }
 
-/// What the keys of the whole journal of a message start with.
+/// What the keys of the whole journal of a message start with, and of its tries.
 pub(crate) fn journal_prefix(actor: &ActorPath, of: MessageId) -> Vec<u8> {
     let mut key = actor_prefix(actor);
     tagged(&mut key, JOURNAL, of.0);
@@ -238,8 +240,8 @@ pub(crate) fn journal_prefix(actor: &ActorPath, of: MessageId) -> Vec<u8> {
 }
 
 /// What the keys begin with of whatever an actor has to see to: messages, tries, journals; and timers.
-pub(crate) fn unfinished_prefixes(actor: &ActorPath) -> [Vec<u8>; 4] {
-    [MESSAGE, TRIES, JOURNAL, TIMER].map(|tag| {
+pub(crate) fn unfinished_prefixes(actor: &ActorPath) -> [Vec<u8>; 3] {
+    [MESSAGE, JOURNAL, TIMER].map(|tag| {
         let mut key = actor_prefix(actor);
         key.push(tag);
         key
@@ -262,8 +264,10 @@ pub(crate) fn answer_ends_prefix(actor: &ActorPath) -> Vec<u8> {
 
 /// What the keys of all records of `actor` start with.
 pub(crate) fn actor_prefix(actor: &ActorPath) -> Vec<u8> {
-    let mut key = vec![ACTOR_PREFIX];
-    key.extend(actor.as_str().as_bytes());
+    let path = actor.as_str().as_bytes();
+    let mut key = Vec::with_capacity(2 + path.len() + BEHIND_PREFIX_LEN);
+    key.push(ACTOR_PREFIX);
+    key.extend(path);
     key.push(0x00);
     key
 }
@@ -348,15 +352,23 @@ impl Refused {
 
 impl<'a> Envelope<'a> {
     pub(crate) fn seal(&self, key: &[u8]) -> Vec<u8> {
-        debug_assert!(self.payload.len() <= PAYLOAD_LEN_MAX, "values stay within {VALUE_LEN_MAX} bytes");
-        let mut value = Vec::with_capacity(HEADER_LEN + self.payload.len() + CHECKSUM_LEN);
-        value.extend(MAGIC);
-        value.extend([FORMAT, self.kind as u8]);
-        value.extend((self.payload.len() as u32).to_be_bytes());
-        value.extend(self.seq.to_be_bytes());
-        value.extend(self.epoch.0.to_be_bytes());
-        value.extend(self.payload);
-        value.extend(checksum(key, &value).to_be_bytes());
+        self.seal_with(&[], key)
+    }
+
+    /// As [`seal`](Envelope::seal), with `more` behind the payload as if it were of it.
+    pub(crate) fn seal_with(&self, more: &[&[u8]], key: &[u8]) -> Vec<u8> {
+        let len = self.payload.len() + more.iter().map(|piece| piece.len()).sum::<usize>();
+        debug_assert!(len <= PAYLOAD_LEN_MAX, "values stay within {VALUE_LEN_MAX} bytes");
+        let mut value = Vec::with_capacity(HEADER_LEN + len + CHECKSUM_LEN);
+        value.extend_from_slice(&MAGIC);
+        value.extend_from_slice(&[FORMAT, self.kind as u8]);
+        value.extend_from_slice(&(len as u32).to_be_bytes());
+        value.extend_from_slice(&self.seq.to_be_bytes());
+        value.extend_from_slice(&self.epoch.0.to_be_bytes());
+        value.extend_from_slice(self.payload);
+        more.iter().for_each(|piece| value.extend_from_slice(piece));
+        let checksum = checksum(key, &value);
+        value.extend_from_slice(&checksum.to_be_bytes());
         value
     }
 

@@ -27,6 +27,8 @@ pub(crate) struct Recovered {
     /// Highest epoch in any record that could be read.
     pub(crate) epoch: Epoch,
     pub(crate) newest: Option<(Slot, Snapshot)>,
+    /// How many records of each slot there are.
+    pub(crate) extents: Extents,
     pub(crate) inbox: Vec<StoredMessage>,
     pub(crate) journal: Vec<JournalEntry>,
     pub(crate) timers: Vec<StoredTimer>,
@@ -38,7 +40,7 @@ impl Recovered {
     /// The head that says just this.
     pub(crate) fn head(&self) -> ActorHead {
         let (active, seq) = self.newest.as_ref().map_or((None, 0), |(slot, kept)| (Some(*slot), kept.seq));
-        ActorHead { epoch: self.epoch, seq, active }
+        ActorHead { epoch: self.epoch, seq, active, extents: self.extents }
     }
 }
 
@@ -94,6 +96,15 @@ pub(crate) fn recover(actor: &ActorPath, entries: &Entries) -> Result<Recovered,
     if let Some(head) = head {
         reader.compare(head, newest.as_ref().map(|(slot, snapshot)| (*slot, snapshot.seq)));
     }
+    let extents = slots.each_ref().map(SlotRecords::extent);
+    // Of the slot in use `compare` has told.
+    if let Some(ActorHead { active: Some(active), extents: told, .. }) = head
+        && let spare = active.other()
+        && told[spare as usize] > 0
+        && extents[spare as usize] == 0
+    {
+        reader.refuse(DamagePlace::SlotHeader { slot: spare.number() }, DamageReason::Missing);
+    }
     let (mut inbox, mut journal, mut timers, mut birth) = (Vec::new(), Vec::new(), Vec::new(), None);
     for (key, parts) in &contents {
         let Some(content) = reader.content(key, parts)? else { continue };
@@ -126,7 +137,16 @@ pub(crate) fn recover(actor: &ActorPath, entries: &Entries) -> Result<Recovered,
     for lost in ties.iter().filter(|tie| !tie.is_kept(&contents, &ends)) {
         reader.refuse(lost.place(), DamageReason::Missing);
     }
-    Ok(Recovered { epoch: reader.epoch, newest, inbox, journal, timers, birth, damage: reader.damage })
+    Ok(Recovered {
+        epoch: reader.epoch,
+        newest,
+        extents,
+        inbox,
+        journal,
+        timers,
+        birth,
+        damage: reader.damage,
+    })
 }
 
 /// A key with its value.
@@ -136,6 +156,14 @@ type Entry<'a> = (&'a [u8], &'a [u8]);
 struct SlotRecords<'a> {
     header: Option<Entry<'a>>,
     chunks: BTreeMap<u32, Entry<'a>>,
+}
+
+impl SlotRecords<'_> {
+    /// The header, and chunks up to the last one that is there.
+    fn extent(&self) -> u32 {
+        let chunks = self.chunks.last_key_value().map_or(0, |(index, _)| index.saturating_add(1));
+        if chunks > 0 { chunks.saturating_add(1) } else { self.header.is_some().into() }
+    }
 }
 
 /// Collects on the way what was refused and the highest epoch that was seen.
@@ -165,10 +193,12 @@ impl Reader<'_> {
             }
             return Ok(None);
         };
-        let Some(header) = self.vouched(place, SlotHeader::open(key, value))? else { return Ok(None) };
+        let opened = self.vouched(place, SlotHeader::open(key, value))?;
+        let Some((header, inside)) = opened else { return Ok(None) };
         self.epoch = self.epoch.max(header.epoch);
 
         let mut state = Vec::with_capacity(header.len as usize);
+        state.extend(inside);
         let mut is_whole = true;
         for index in 0..header.chunks() {
             match self.chunk(slot, index, &header, records)? {
@@ -273,28 +303,45 @@ pub(crate) struct ActorHead {
     /// Number of the snapshot in the active slot; 0 without one.
     pub(crate) seq: u64,
     pub(crate) active: Option<Slot>,
+    /// So that the loss of the slot that is not in use is noticed, and whoever overwrites it need not look.
+    pub(crate) extents: Extents,
 }
+
+/// How many records of each slot there are at most: 0 for none, 1 for the header, 2 for the header and one chunk.
+pub(crate) type Extents = [u32; 2];
 
 impl ActorHead {
     const NO_SLOT: u8 = 0xff;
 
+    /// That of an actor without a snapshot.
+    pub(crate) fn empty(epoch: Epoch) -> Self {
+        ActorHead { epoch, seq: 0, active: None, extents: [0; 2] }
+    }
+
     pub(crate) fn seal(self, key: &[u8]) -> Vec<u8> {
-        let payload = &[self.active.map_or(Self::NO_SLOT, Slot::number)];
-        Envelope { kind: Kind::ActorHead, seq: self.seq, epoch: self.epoch, payload }.seal(key)
+        let active = &[self.active.map_or(Self::NO_SLOT, Slot::number)];
+        let [zero, one] = self.extents.map(u32::to_be_bytes);
+        let head = Envelope { kind: Kind::ActorHead, seq: self.seq, epoch: self.epoch, payload: active };
+        head.seal_with(&[&zero, &one], key)
     }
 
     pub(crate) fn open(key: &[u8], value: &[u8]) -> Result<Self, Refused> {
         let head = Envelope::open(key, value, Kind::ActorHead)?;
-        let active = match *head.payload {
+        let (active, extents) = Self::read(head.payload).ok_or(Refused::Malformed)?;
+        Ok(ActorHead { epoch: head.epoch, seq: head.seq, active, extents })
+    }
+
+    fn read(mut payload: &[u8]) -> Option<(Option<Slot>, Extents)> {
+        let active = match *take(&mut payload)? {
             [Self::NO_SLOT] => None,
-            [number] => Some(Slot::from_number(number).ok_or(Refused::Malformed)?),
-            _ => return Err(Refused::Malformed),
+            [number] => Some(Slot::from_number(number)?),
         };
-        Ok(ActorHead { epoch: head.epoch, seq: head.seq, active })
+        let extents = [u32::from_be_bytes(*take(&mut payload)?), u32::from_be_bytes(*take(&mut payload)?)];
+        payload.is_empty().then_some((active, extents))
     }
 }
 
-/// The header of a slot: what the chunks make together.
+/// The header of a slot: what the chunks make together. A state that fits is in the same record, and has none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SlotHeader {
     seq: u64,
@@ -308,6 +355,9 @@ pub(crate) struct SlotHeader {
 }
 
 impl SlotHeader {
+    /// Length of what stands beside the name and the state.
+    const FIXED_LEN: usize = 11;
+
     pub(crate) fn of(snapshot: &Snapshot, epoch: Epoch) -> Self {
         SlotHeader {
             seq: snapshot.seq,
@@ -319,35 +369,45 @@ impl SlotHeader {
         }
     }
 
-    pub(crate) fn seal(&self, key: &[u8]) -> Vec<u8> {
-        let mut payload = Vec::with_capacity(10 + self.type_name.len());
-        payload.extend(self.version.to_be_bytes());
-        payload.extend(self.len.to_be_bytes());
-        payload.extend(self.state_crc.to_be_bytes());
-        payload.extend(self.type_name.as_bytes());
-        Envelope { kind: Kind::SlotHeader, seq: self.seq, epoch: self.epoch, payload: &payload }.seal(key)
+    /// `inside`: [what](SlotHeader::len_inside) of the state goes into the same record.
+    pub(crate) fn seal(&self, key: &[u8], inside: &[u8]) -> Vec<u8> {
+        let mut payload = Vec::with_capacity(Self::FIXED_LEN + self.type_name.len());
+        payload.extend_from_slice(&self.version.to_be_bytes());
+        payload.extend_from_slice(&self.len.to_be_bytes());
+        payload.extend_from_slice(&self.state_crc.to_be_bytes());
+        payload.push(self.type_name.len() as u8); // at most 255, `check_size` sees to that
+        payload.extend_from_slice(self.type_name.as_bytes());
+        let header = Envelope { kind: Kind::SlotHeader, seq: self.seq, epoch: self.epoch, payload: &payload };
+        header.seal_with(&[inside], key)
     }
 
-    fn open(key: &[u8], value: &[u8]) -> Result<Self, Refused> {
+    /// The header, and what of the state is in the same record.
+    fn open<'a>(key: &[u8], value: &'a [u8]) -> Result<(Self, &'a [u8]), Refused> {
         let header = Envelope::open(key, value, Kind::SlotHeader)?;
-        let is_sound = |read: &Self| read.len as usize <= SNAPSHOT_LEN_MAX;
+        let is_sound = |read: &(Self, &[u8])| read.0.len as usize <= SNAPSHOT_LEN_MAX;
         Self::read(header).filter(is_sound).ok_or(Refused::Malformed)
     }
 
-    fn read(header: Envelope<'_>) -> Option<Self> {
+    fn read(header: Envelope<'_>) -> Option<(Self, &[u8])> {
         let mut rest = header.payload;
-        Some(SlotHeader {
-            seq: header.seq,
-            epoch: header.epoch,
-            version: u16::from_be_bytes(*take(&mut rest)?),
-            len: u32::from_be_bytes(*take(&mut rest)?),
-            state_crc: u32::from_be_bytes(*take(&mut rest)?),
-            type_name: String::from_utf8(rest.to_vec()).ok()?,
-        })
+        let version = u16::from_be_bytes(*take(&mut rest)?);
+        let len = u32::from_be_bytes(*take(&mut rest)?);
+        let state_crc = u32::from_be_bytes(*take(&mut rest)?);
+        let [name_len] = *take(&mut rest)?;
+        let (name, inside) = rest.split_at_checked(name_len.into())?;
+        let type_name = String::from_utf8(name.to_vec()).ok()?;
+        let (seq, epoch) = (header.seq, header.epoch);
+        Some((SlotHeader { seq, epoch, version, len, state_crc, type_name }, inside))
     }
 
-    fn chunks(&self) -> u32 {
-        self.len.div_ceil(PAYLOAD_LEN_MAX as u32)
+    /// How much of the state goes into the record of the header: all, if that fits, or nothing.
+    pub(crate) fn len_inside(&self) -> usize {
+        let len = self.len as usize;
+        if Self::FIXED_LEN + self.type_name.len() + len <= PAYLOAD_LEN_MAX { len } else { 0 }
+    }
+
+    pub(crate) fn chunks(&self) -> u32 {
+        (self.len - self.len_inside() as u32).div_ceil(PAYLOAD_LEN_MAX as u32)
     }
 
     fn fits(&self, state: &[u8]) -> bool {

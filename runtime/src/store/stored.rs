@@ -9,8 +9,11 @@ use crate::message::MessageId;
 /// Longest state of one snapshot: 16 MiB.
 pub const SNAPSHOT_LEN_MAX: usize = 16 << 20;
 
-/// Longest stored form of a message, an answer or a journal entry: 1 MiB.
+/// Longest stored form of a message or an answer: 1 MiB.
 pub const CONTENT_LEN_MAX: usize = 1 << 20;
+
+/// Longest journal entry, 8 KiB more: a result as long as a content may be, and what it is the result of.
+pub const JOURNAL_LEN_MAX: usize = CONTENT_LEN_MAX + (8 << 10);
 
 /// Longest request id: 200 bytes.
 pub const REQUEST_LEN_MAX: usize = 200;
@@ -176,23 +179,28 @@ pub struct StoredMessage {
     pub id: MessageId,
     /// The number under which it was accepted first; another than `id` for one that was laid aside and returned. Its
     /// journal goes by this.
+    #[serde(skip)]
     pub origin: MessageId,
     /// Stable name of its type.
     pub name: String,
     /// Version of that type.
     pub version: u16,
     /// The actor that sent it; `None` for one from outside of the tree.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub sender: Option<ActorPath>,
     /// The work it belongs to; 0: itself.
     pub trace: u64,
     /// Under which it is recognised when it is sent again; at most [`REQUEST_LEN_MAX`] bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,
     /// How often it was tried in vain.
     #[serde(skip)]
     pub tries: Tries,
     /// When it expires, in milliseconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_ms: Option<u64>,
     /// When the timer was due that sent it, in milliseconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub due_ms: Option<u64>,
     /// Its encoded form; at most [`CONTENT_LEN_MAX`] bytes.
     #[serde(skip)]
@@ -251,6 +259,6 @@ pub struct JournalEntry {
     pub message: MessageId,
     /// Its place: a later entry in the same place replaces the one before.
     pub place: u32,
-    /// What is written; at most [`CONTENT_LEN_MAX`] bytes.
+    /// What is written; at most [`JOURNAL_LEN_MAX`] bytes.
     pub content: Vec<u8>,
 }

@@ -1,12 +1,14 @@
 //! Messages, answers and what was laid aside, as bytes and back.
 //!
 //! ```text
-//! message     length u16 | head in MessagePack, by field name | body
+//! message     origin u64 | length u16 | head in MessagePack, by field name | body
 //! request     00 | message u64                waits
 //!             01 | until ms u64 | answer      done
 //! laid aside  length u16 | cause | message
 //! timer       due ms u64 | period ms u64, 0 for once | message
 //! ```
+
+use serde::Serialize;
 
 use super::record::take;
 use super::{LaidAside, StoredMessage, StoredTimer};
@@ -15,21 +17,32 @@ use crate::message::MessageId;
 /// Longest cause that is kept, in bytes.
 const CAUSE_LEN_MAX: usize = 4 << 10;
 
-pub(crate) fn message_to_bytes(message: &StoredMessage) -> Vec<u8> {
-    let head = rmp_serde::to_vec_named(message).expect("names, numbers and paths have an encoded form");
-    let mut bytes = Vec::with_capacity(2 + head.len() + message.body.len());
-    bytes.extend((head.len() as u16).to_be_bytes());
-    bytes.extend(head);
-    bytes.extend(&message.body);
+/// What stands in front of the body of `message`, which was accepted first as `origin`.
+pub(crate) fn message_front(message: &StoredMessage, origin: MessageId) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(128);
+    bytes.extend_from_slice(&origin.0.to_be_bytes());
+    bytes.extend_from_slice(&[0; 2]);
+    let begun = bytes.len();
+    let mut writer = rmp_serde::Serializer::new(&mut bytes).with_struct_map();
+    message.serialize(&mut writer).expect("names, numbers and paths have an encoded form");
+    let len = (bytes.len() - begun) as u16;
+    bytes[begun - 2..begun].copy_from_slice(&len.to_be_bytes());
     bytes
 }
 
 pub(crate) fn message_from_bytes(id: MessageId, bytes: &[u8]) -> Option<StoredMessage> {
+    let (message, body) = split_message(id, bytes)?;
+    Some(StoredMessage { body: body.to_vec(), ..message })
+}
+
+/// The message without its body, and its body.
+pub(crate) fn split_message(id: MessageId, bytes: &[u8]) -> Option<(StoredMessage, &[u8])> {
     let mut rest = bytes;
+    let origin = MessageId(u64::from_be_bytes(*take(&mut rest)?));
     let len = u16::from_be_bytes(*take(&mut rest)?);
     let (head, body) = rest.split_at_checked(len.into())?;
     let message: StoredMessage = rmp_serde::from_slice(head).ok()?;
-    Some(StoredMessage { id, body: body.to_vec(), ..message })
+    Some((StoredMessage { id, origin, ..message }, body))
 }
 
 /// What is known of a request.
@@ -61,7 +74,7 @@ impl Request {
 pub(crate) fn timer_to_bytes(timer: &StoredTimer) -> Vec<u8> {
     let every_ms = timer.every_ms.unwrap_or(0);
     let times = [timer.due_ms.to_be_bytes(), every_ms.to_be_bytes()].concat();
-    [times, message_to_bytes(&timer.message)].concat()
+    [&times[..], &message_front(&timer.message, timer.message.origin), &timer.message.body].concat()
 }
 
 pub(crate) fn timer_from_bytes(name: &str, bytes: &[u8]) -> Option<StoredTimer> {

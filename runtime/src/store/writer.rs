@@ -68,7 +68,7 @@ impl Stall {
             std::process::abort();
         }
         shared.fail(&error);
-        waiting.into_iter().for_each(|abandon| abandon(&error));
+        waiting.into_iter().for_each(|abandon| abandon.tell(&error));
     }
 }
 
@@ -262,7 +262,7 @@ impl StoreHandle {
     ) -> Result<T, CommitError> {
         let shared = Arc::clone(&self.shared);
         self.request(|answer| {
-            let abandon = answer.abandon();
+            let abandon = Abandon::Read(answer.abandon());
             let read: Read = Box::new(move |store| {
                 let found = store.and_then(|store| catching(|| read(store)));
                 let found = found.inspect_err(|error| shared.fail(error));
@@ -321,19 +321,37 @@ impl QueuePlace {
 }
 
 type Then<T> = Box<dyn FnOnce(Result<T, CommitError>) + Send>;
+type Waiting<T> = Arc<Mutex<Option<Then<T>>>>;
 
 /// Who waits for an outcome. It hears of one in any case, and of the first.
-pub(super) struct Answer<T>(Arc<Mutex<Option<Then<T>>>>);
+pub(super) struct Answer<T>(Waiting<T>);
 
 /// Tells whoever waits that the store is stalled.
-type Abandon = Box<dyn FnOnce(&StoreError) + Send>;
+pub(super) enum Abandon {
+    Commit(Waiting<Committed>),
+    Claim(Waiting<Claim>),
+    Read(Box<dyn FnOnce(&StoreError) + Send>),
+    /// Nobody is left to be told.
+    Nobody,
+}
+
+impl Abandon {
+    fn tell(self, error: &StoreError) {
+        match self {
+            Abandon::Commit(waiting) => call(&waiting, Err(CommitError::Store(error.clone()))),
+            Abandon::Claim(waiting) => call(&waiting, Err(CommitError::Store(error.clone()))),
+            Abandon::Read(abandon) => abandon(error),
+            Abandon::Nobody => {}
+        }
+    }
+}
 
 impl<T: Send + 'static> Answer<T> {
     fn new(then: impl FnOnce(Result<T, CommitError>) + Send + 'static) -> Self {
         Answer(Arc::new(Mutex::new(Some(Box::new(then)))))
     }
 
-    fn abandon(&self) -> Abandon {
+    fn abandon(&self) -> Box<dyn FnOnce(&StoreError) + Send> {
         let twin = Arc::clone(&self.0);
         Box::new(move |error| call(&twin, Err(CommitError::Store(error.clone()))))
     }
@@ -371,9 +389,9 @@ impl Request {
     /// How to tell whoever waits for it.
     fn abandon(&mut self) -> Abandon {
         match self {
-            Request::Commit { answer, .. } => answer.abandon(),
-            Request::Claim { answer, .. } => answer.abandon(),
-            Request::Read { abandon, .. } => std::mem::replace(abandon, Box::new(|_| {})),
+            Request::Commit { answer, .. } => Abandon::Commit(Arc::clone(&answer.0)),
+            Request::Claim { answer, .. } => Abandon::Claim(Arc::clone(&answer.0)),
+            Request::Read { abandon, .. } => std::mem::replace(abandon, Abandon::Nobody),
         }
     }
 

@@ -121,7 +121,7 @@ async fn the_journal_of_a_message_goes_with_it() {
     assert_eq!(store.scan(kept.actor.path()).unwrap().journal, []);
 
     let lines = board.lines();
-    assert_eq!([&lines[1], &lines[3]], ["2", "2"]);
+    assert_eq!([&lines[1], &lines[3]], ["1", "1"]);
     end(runtime).await;
 }
 

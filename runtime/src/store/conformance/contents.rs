@@ -86,7 +86,7 @@ pub fn contents_beyond_the_limits_are_refused(harness: &dyn StoreHarness) {
         ("request id", REQUEST_LEN_MAX, &|len| delivery("b", asked(&request(len), 1))),
         ("request id", REQUEST_LEN_MAX, &|len| answered(id, &request(len), 1, 2, 1)),
         ("answer", CONTENT_LEN_MAX, &|len| answered(id, "r", 1, 2, len)),
-        ("journal entry", CONTENT_LEN_MAX, &|len| journal(id, 0, len)),
+        ("journal entry", JOURNAL_LEN_MAX, &|len| journal(id, 0, len)),
         ("timer name", REQUEST_LEN_MAX, &|len| set(&"t".repeat(len), 1, message(1))),
         ("message", CONTENT_LEN_MAX, &|len| set("t", 1, message(len))),
         ("message name", 255, &named),

@@ -31,8 +31,8 @@ use super::record::{
 };
 use super::{
     Batch, BatchOutcome, CONTENT_LEN_MAX, CaseChange, CaseOffer, CaseOwner, CommitSeq, Damage, DamagePlace,
-    DamageReason, Delivered, JournalEntry, LaidAside, ListedCase, REQUEST_LEN_MAX, Record, SNAPSHOT_LEN_MAX,
-    Scan, Snapshot, Store, StoreError, StoredAnswer, StoredMessage, StoredTimer, Tries,
+    DamageReason, Delivered, JOURNAL_LEN_MAX, JournalEntry, LaidAside, ListedCase, REQUEST_LEN_MAX, Record,
+    SNAPSHOT_LEN_MAX, Scan, Snapshot, Store, StoreError, StoredAnswer, StoredMessage, StoredTimer, Tries,
 };
 use crate::address::{ActorPath, Epoch};
 use crate::message::MessageId;
@@ -76,6 +76,8 @@ macro_rules! store_conformance {
                 a_damaged_slot_header_costs_one_snapshot_and_is_reported
                 a_damaged_head_costs_no_snapshot_and_is_reported
                 a_lost_write_is_reported
+                a_lost_write_of_a_short_state_is_reported
+                a_lost_spare_slot_is_reported
                 damage_in_both_slots_leaves_no_snapshot_and_is_reported
                 damage_in_the_spare_slot_is_reported
                 a_record_under_a_foreign_key_is_refused

@@ -24,10 +24,11 @@ pub fn a_lost_write_is_reported(harness: &dyn StoreHarness) {
     let head = key("a", RecordKey::ActorHead);
     let header = key("a", RecordKey::SlotHeader(Slot::Zero));
     let chunk = key("a", RecordKey::Chunk(Slot::Zero, 0));
-    commit(&*open(harness), batch("a", 1, 1, 10));
+    let len = 4_100; // one chunk and more
+    commit(&*open(harness), batch("a", 1, 1, len));
     let old = harness.raw_records();
-    commit(&*open(harness), batch("a", 1, 2, 10));
-    commit(&*open(harness), batch("a", 1, 3, 10));
+    commit(&*open(harness), batch("a", 1, 2, len));
+    commit(&*open(harness), batch("a", 1, 3, len));
     let new = harness.raw_records();
 
     let out_of_step = |place| damage("a", place, DamageReason::OutOfStep);
@@ -36,7 +37,7 @@ pub fn a_lost_write_is_reported(harness: &dyn StoreHarness) {
         (vec![head], 3, out_of_step(DamagePlace::Head)),
         (vec![chunk.clone()], 2, out_of_step(DamagePlace::Chunk { slot: 0, index: 0 })),
         (vec![header.clone()], 2, out_of_step(DamagePlace::Chunk { slot: 0, index: 0 })),
-        (vec![header, chunk], 2, out_of_step(slot)),
+        (vec![header, chunk, key("a", RecordKey::Chunk(Slot::Zero, 1))], 2, out_of_step(slot)),
     ];
     for (lost, seq, reported) in cases {
         for key in &lost {
@@ -45,11 +46,44 @@ pub fn a_lost_write_is_reported(harness: &dyn StoreHarness) {
 
         let found = scan(&*open(harness), "a");
 
-        assert_eq!(found.snapshot, whole(1, seq, 10).snapshot);
+        assert_eq!(found.snapshot, whole(1, seq, len).snapshot);
         assert!(found.damage.contains(&reported), "{:?}", found.damage);
         for key in &lost {
             harness.put_raw(key.clone(), value_of(&new, key));
         }
+    }
+}
+
+/// A state that is in one record with its header: the same.
+pub fn a_lost_write_of_a_short_state_is_reported(harness: &dyn StoreHarness) {
+    let header = key("a", RecordKey::SlotHeader(Slot::Zero));
+    commit(&*open(harness), batch("a", 1, 1, 10));
+    let old = harness.raw_records();
+    commit(&*open(harness), batch("a", 1, 2, 10));
+    commit(&*open(harness), batch("a", 1, 3, 10));
+    harness.put_raw(header.clone(), value_of(&old, &header));
+
+    let found = scan(&*open(harness), "a");
+
+    assert_eq!(found.snapshot, whole(1, 2, 10).snapshot);
+    let place = DamagePlace::SlotHeader { slot: 0 };
+    assert!(found.damage.contains(&damage("a", place, DamageReason::OutOfStep)), "{:?}", found.damage);
+}
+
+/// The snapshot before is gone, all of it: reported until a claim settles on what is left.
+pub fn a_lost_spare_slot_is_reported(harness: &dyn StoreHarness) {
+    for (actor, len) in [("a", 0), ("b", 10)] {
+        for seq in [1, 2] {
+            commit(&*open(harness), batch(actor, 1, seq, len));
+        }
+        harness.put_raw(key(actor, RecordKey::SlotHeader(Slot::Zero)), None);
+
+        let found = scan(&*open(harness), actor);
+
+        let reported = vec![damage(actor, DamagePlace::SlotHeader { slot: 0 }, DamageReason::Missing)];
+        assert_eq!(found, Scan { damage: reported, ..whole(1, 2, len) });
+        commit(&*open(harness), claim(actor, 2));
+        assert_eq!(scan(&*open(harness), actor), Scan { epoch: Epoch(2), ..whole(1, 2, len) });
     }
 }
 
@@ -83,17 +117,22 @@ pub fn damage_in_the_spare_slot_is_reported(harness: &dyn StoreHarness) {
 
 /// A sound record of one actor is damage at another: the key is under the checksum.
 pub fn a_record_under_a_foreign_key_is_refused(harness: &dyn StoreHarness) {
-    commit(&*open(harness), batch("a", 1, 1, 10));
-    commit(&*open(harness), batch("b", 1, 1, 10));
-    let records = harness.raw_records();
-    let chunk = RecordKey::Chunk(Slot::Zero, 0);
-    harness.put_raw(key("b", chunk.clone()), value_of(&records, &key("a", chunk)));
-
-    let found = scan(&*open(harness), "b");
-
-    assert_eq!(found.snapshot, None);
+    let header = (["a", "b"], 10, RecordKey::SlotHeader(Slot::Zero), DamagePlace::SlotHeader { slot: 0 });
     let place = DamagePlace::Chunk { slot: 0, index: 0 };
-    assert!(found.damage.contains(&damage("b", place, DamageReason::Checksum)), "{:?}", found.damage);
+    let chunk = (["c", "d"], 4_100, RecordKey::Chunk(Slot::Zero, 0), place);
+    for (actors, len, record, place) in [header, chunk] {
+        for actor in actors {
+            commit(&*open(harness), batch(actor, 1, 1, len));
+        }
+        let [from, to] = actors;
+        let foreign = value_of(&harness.raw_records(), &key(from, record.clone()));
+        harness.put_raw(key(to, record), foreign);
+
+        let found = scan(&*open(harness), to);
+
+        assert_eq!(found.snapshot, None);
+        assert!(found.damage.contains(&damage(to, place, DamageReason::Checksum)), "{:?}", found.damage);
+    }
 }
 
 /// After a fall-back a claim settles on what was found: the next snapshot takes the damaged slot's place, so the one
@@ -102,8 +141,8 @@ pub fn after_damage_the_next_snapshot_spares_the_good_slot(harness: &dyn StoreHa
     two_snapshots(harness);
     flip(harness, &key("a", RecordKey::Chunk(Slot::One, 0)));
     commit(&*open(harness), claim("a", 2));
-    commit(&*open(harness), batch("a", 2, 2, 77));
-    assert_eq!(scan(&*open(harness), "a"), whole(2, 2, 77));
+    commit(&*open(harness), batch("a", 2, 2, 7_700));
+    assert_eq!(scan(&*open(harness), "a"), whole(2, 2, 7_700));
 
     flip(harness, &key("a", RecordKey::Chunk(Slot::One, 0)));
 

@@ -130,7 +130,8 @@ pub fn commits_are_numbered_without_gaps(harness: &dyn StoreHarness) {
 
 /// States come back whole, from nothing to 300 KiB and around the edges of a chunk; no value exceeds 4 KiB.
 pub fn snapshots_of_every_length_come_back(harness: &dyn StoreHarness) {
-    let lens = [0, 1, 4_067, 4_068, 4_069, 4_095, 4_096, 4_097, 8_136, 8_137, 300 << 10];
+    // 4,047 fit beside the header and the name of the test's type.
+    let lens = [0, 1, 4_046, 4_047, 4_048, 4_067, 4_068, 4_069, 4_095, 4_096, 4_097, 8_136, 8_137, 300 << 10];
     for (seq, len) in (1..).zip(lens) {
         commit(&*open(harness), batch("a", 1, seq, len));
 
@@ -142,7 +143,7 @@ pub fn snapshots_of_every_length_come_back(harness: &dyn StoreHarness) {
 
 /// Chunks of a longer snapshot in the same slot are gone with the batch that replaces it.
 pub fn a_shorter_snapshot_leaves_nothing_of_a_longer_one(harness: &dyn StoreHarness) {
-    for (seq, len) in [(1, 50_000), (2, 50_000), (3, 10), (4, 0)] {
+    for (seq, len) in [(1, 50_000), (2, 5_000), (3, 10), (4, 0)] {
         commit(&*open(harness), batch("a", 1, seq, len));
     }
 
@@ -152,7 +153,6 @@ pub fn a_shorter_snapshot_leaves_nothing_of_a_longer_one(harness: &dyn StoreHarn
         STORE_HEAD_KEY.to_vec(),
         key("a", RecordKey::ActorHead),
         key("a", RecordKey::SlotHeader(Slot::Zero)),
-        key("a", RecordKey::Chunk(Slot::Zero, 0)),
         key("a", RecordKey::SlotHeader(Slot::One)),
     ];
     assert_eq!(keys, left);

@@ -8,61 +8,65 @@ use crate::store::recovery::{ActorHead, SlotHeader, recover};
 use crate::store::{Snapshot, StoreError, Writer, content};
 
 impl<E: Engine> Plan<'_, E> {
-    /// The head of the writer. A claim, or a head that is missing or damaged, gets one that says what a scan finds:
-    /// then the next snapshot overwrites the damaged slot and not the one that was fallen back to.
-    pub(super) fn head_of_writer(&self, writer: &Writer, is_claim: bool) -> Result<ActorHead, StoreError> {
+    /// The head of the writer, and what is stored as such if that can be read. A claim, or a head that is missing or
+    /// damaged, gets one that says what a scan finds: then the next snapshot overwrites the damaged slot and not the one
+    /// that was fallen back to.
+    pub(super) fn head_of_writer(
+        &self,
+        writer: &Writer,
+        is_claim: bool,
+    ) -> Result<(ActorHead, Option<ActorHead>), StoreError> {
         let key = RecordKey::ActorHead.encode(&writer.actor);
         let stored = match self.get(&key)? {
             Some(value) => ActorHead::open(&key, &value).ok(),
             None => None,
         };
         match stored {
-            Some(head) if !is_claim => Ok(head),
+            Some(head) if !is_claim => Ok((head, stored)),
             _ => {
                 let entries: Entries = self.entries(&actor_prefix(&writer.actor))?.into_iter().collect();
-                Ok(recover(&writer.actor, &entries)?.head())
+                Ok((recover(&writer.actor, &entries)?.head(), stored))
             }
         }
     }
 
-    /// A head that says what it said before is not written again: a step changes nothing there.
-    pub(super) fn put_head(&mut self, actor: &ActorPath, head: ActorHead) -> Result<(), StoreError> {
+    pub(super) fn put_head(&mut self, actor: &ActorPath, head: ActorHead) {
         let key = RecordKey::ActorHead.encode(actor);
-        let value = Some(head.seal(&key));
-        if self.get(&key)? != value {
-            self.writes.insert(key, value);
-        }
-        Ok(())
+        let value = head.seal(&key);
+        self.writes.insert(key, Some(value));
     }
 
+    /// Puts a snapshot into a slot of which `extent` records are there at most, and says how many are from now on.
     pub(super) fn put_snapshot(
         &mut self,
         actor: &ActorPath,
         slot: Slot,
+        extent: u32,
         epoch: Epoch,
         snapshot: &Snapshot,
-    ) -> Result<(), StoreError> {
-        let header_key = RecordKey::SlotHeader(slot).encode(actor);
-        // First out with all that the slot holds, header and chunks: a longer snapshot must leave nothing behind.
-        for key in self.entries(&header_key)?.into_keys() {
-            self.writes.insert(key, None);
-        }
+    ) -> u32 {
         let header = SlotHeader::of(snapshot, epoch);
-        let value = header.seal(&header_key);
+        let (inside, rest) = snapshot.state.split_at(header.len_inside());
+        let header_key = RecordKey::SlotHeader(slot).encode(actor);
+        let value = header.seal(&header_key, inside);
         self.writes.insert(header_key, Some(value));
-        for (index, payload) in (0..).zip(snapshot.state.chunks(PAYLOAD_LEN_MAX)) {
+        for (index, payload) in (0..).zip(rest.chunks(PAYLOAD_LEN_MAX)) {
             let key = RecordKey::Chunk(slot, index).encode(actor);
             let value = Envelope { kind: Kind::Chunk, seq: snapshot.seq, epoch, payload }.seal(&key);
             self.writes.insert(key, Some(value));
         }
-        Ok(())
+        // A longer snapshot must leave nothing behind.
+        for index in header.chunks()..extent.saturating_sub(1) {
+            self.writes.insert(RecordKey::Chunk(slot, index).encode(actor), None);
+        }
+        1 + header.chunks()
     }
 
     /// Each actor with records has a head, so that a lost one is noticed; a lost one stays lost until its writer settles
     /// on what is left.
     pub(super) fn plant_head(&mut self, of: &ActorPath) -> Result<(), StoreError> {
         if self.get(&RecordKey::ActorHead.encode(of))?.is_none() && !self.has_records(of)? {
-            self.put_head(of, ActorHead { epoch: Epoch(0), seq: 0, active: None })?;
+            self.put_head(of, ActorHead::empty(Epoch(0)));
         }
         Ok(())
     }
@@ -84,8 +88,8 @@ impl<E: Engine> Plan<'_, E> {
         for (key, _) in entries {
             self.writes.insert(key, None);
         }
-        let head = ActorHead { epoch, seq: 0, active: None };
-        self.put_head(of, head)?;
+        let head = ActorHead::empty(epoch);
+        self.put_head(of, head);
         Ok(Some(head))
     }
 }

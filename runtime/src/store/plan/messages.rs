@@ -8,7 +8,7 @@ use crate::store::content;
 use crate::store::layout::Engine;
 use crate::store::record::{ContentKey, RecordKey, journal_prefix};
 use crate::store::stored_form::{
-    Request, laid_aside_to_bytes, message_from_bytes, message_to_bytes, split_laid_aside,
+    Request, laid_aside_to_bytes, message_from_bytes, message_front, split_laid_aside, split_message,
 };
 use crate::store::{Delivered, StoreError, StoredAnswer, StoredMessage};
 
@@ -33,19 +33,19 @@ impl<E: Engine> Plan<'_, E> {
         }
         self.plant_head(to)?;
         let id = self.next_id();
-        let message = StoredMessage { id, origin: id, ..message.clone() };
-        self.put_message(to, &message);
-        self.put_waiting(to, &message);
+        self.put_message(to, message, id, id);
+        self.put_waiting(to, message, id);
         Ok(Delivered::New(id))
     }
 
-    fn put_message(&mut self, to: &ActorPath, message: &StoredMessage) {
-        content::put(&mut self.writes, to, &ContentKey::Message(message.id), &message_to_bytes(message));
+    fn put_message(&mut self, to: &ActorPath, message: &StoredMessage, id: MessageId, origin: MessageId) {
+        let pieces = [&message_front(message, origin)[..], &message.body];
+        content::put_pieces(&mut self.writes, to, &ContentKey::Message(id), &pieces);
     }
 
-    fn put_waiting(&mut self, to: &ActorPath, message: &StoredMessage) {
+    fn put_waiting(&mut self, to: &ActorPath, message: &StoredMessage, id: MessageId) {
         if let Some(request) = &message.request {
-            let waiting = Request::Waiting(message.id).to_bytes();
+            let waiting = Request::Waiting(id).to_bytes();
             content::put(&mut self.writes, to, &ContentKey::Request(request.clone()), &waiting);
         }
     }
@@ -58,10 +58,12 @@ impl<E: Engine> Plan<'_, E> {
     ) -> Result<(), StoreError> {
         let key = ContentKey::Message(id);
         let Some(bytes) = self.content(actor, &key)? else { return Ok(()) };
-        let message = message_from_bytes(id, &bytes).ok_or_else(|| malformed(actor, &key))?;
-        self.remove(actor, &key)?;
-        self.remove_tries(actor, id)?;
-        self.remove_journal(actor, message.origin)?;
+        let (message, _) = split_message(id, &bytes).ok_or_else(|| malformed(actor, &key))?;
+        self.remove_read(actor, &key, &bytes)?;
+        if message.origin != id {
+            self.remove_tries(actor, id)?;
+        }
+        self.remove_tries_and_journal(actor, message.origin)?;
         let Some(request) = self.remove_request(actor, &message)? else { return Ok(()) };
         match answer.filter(|answer| answer.request == *request) {
             Some(answer) => self.keep_answer(actor, answer),
@@ -94,12 +96,14 @@ impl<E: Engine> Plan<'_, E> {
 
     pub(super) fn give_back(&mut self, to: &ActorPath, id: MessageId) -> Result<Delivered, StoreError> {
         let Some(message) = self.take_aside(to, id)? else { return Ok(Delivered::Unknown) };
-        let back = StoredMessage { id: self.next_id(), expires_ms: None, ..message.clone() };
-        self.put_message(to, &back);
-        if self.remove_request(to, &message)?.is_some() {
-            self.put_waiting(to, &back);
+        let (new_id, origin) = (self.next_id(), message.origin);
+        let has_request = self.remove_request(to, &message)?.is_some();
+        let back = StoredMessage { expires_ms: None, ..message };
+        self.put_message(to, &back, new_id, origin);
+        if has_request {
+            self.put_waiting(to, &back, new_id);
         }
-        Ok(Delivered::New(back.id))
+        Ok(Delivered::New(new_id))
     }
 
     pub(super) fn forget(&mut self, of: &ActorPath, id: MessageId) -> Result<(), StoreError> {
@@ -117,6 +121,16 @@ impl<E: Engine> Plan<'_, E> {
     }
 
     pub(super) fn remove_journal(&mut self, actor: &ActorPath, of: MessageId) -> Result<(), StoreError> {
+        let prefix = journal_prefix(actor, of);
+        for key in self.keys(&prefix)? {
+            if key != prefix {
+                self.writes.insert(key, None);
+            }
+        }
+        Ok(())
+    }
+
+    fn remove_tries_and_journal(&mut self, actor: &ActorPath, of: MessageId) -> Result<(), StoreError> {
         for key in self.keys(&journal_prefix(actor, of))? {
             self.writes.insert(key, None);
         }

@@ -45,12 +45,14 @@ impl<'a, E: Engine> Plan<'a, E> {
                 None => return Err(StoreError::NoWriter),
             }
         }
+        let mut stored_head = None;
         let mut head = match &batch.writer {
             Some(writer) => {
-                let head = self.head_of_writer(writer, batch.records.is_empty())?;
+                let (head, stored) = self.head_of_writer(writer, batch.records.is_empty())?;
                 if writer.epoch < head.epoch {
                     return Ok(BatchOutcome::Stale { stored: head.epoch });
                 }
+                stored_head = stored;
                 Some(ActorHead { epoch: writer.epoch, ..head })
             }
             None => None,
@@ -69,8 +71,9 @@ impl<'a, E: Engine> Plan<'a, E> {
                 (Record::Forget { of, message }, ..) => self.forget(of, *message)?,
                 (Record::Birth { of, content }, ..) => self.put_birth(of, content)?,
                 (Record::Erase { of }, Some(writer), Some(head)) if *of == writer.actor => {
-                    self.put_head(of, *head)?; // its own epoch is one of those before
+                    self.put_head(of, *head); // its own epoch is one of those before
                     *head = self.erase(of)?.unwrap_or(*head);
+                    stored_head = Some(*head);
                 }
                 (Record::Erase { of }, ..) => drop(self.erase(of)?),
                 (Record::Fire { name, due_ms, next_ms }, Some(writer), _) => {
@@ -80,8 +83,11 @@ impl<'a, E: Engine> Plan<'a, E> {
                 (_, None, _) | (_, _, None) => return Err(StoreError::NoWriter),
             }
         }
-        if let (Some(writer), Some(head)) = (&batch.writer, head) {
-            self.put_head(&writer.actor, head)?;
+        // A head that says what it said before is not written again: a step changes nothing there.
+        if let (Some(writer), Some(head)) = (&batch.writer, head)
+            && stored_head != Some(head)
+        {
+            self.put_head(&writer.actor, head);
         }
         self.seq.0 += 1;
         Ok(BatchOutcome::Committed { seq: self.seq, deliveries })
@@ -109,7 +115,8 @@ impl<'a, E: Engine> Plan<'a, E> {
             Record::Snapshot(snapshot) => {
                 debug_assert!(snapshot.seq > head.seq, "the snapshots of an actor are numbered upwards");
                 let slot = head.active.map_or(Slot::Zero, Slot::other);
-                self.put_snapshot(actor, slot, writer.epoch, snapshot)?;
+                let extent = &mut head.extents[slot as usize];
+                *extent = self.put_snapshot(actor, slot, *extent, writer.epoch, snapshot);
                 head.active = Some(slot);
                 head.seq = snapshot.seq;
                 Ok(())

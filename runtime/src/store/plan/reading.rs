@@ -31,14 +31,10 @@ impl<E: Engine> Plan<'_, E> {
     /// All keys that start with `prefix`, in no order.
     pub(super) fn keys(&self, prefix: &[u8]) -> Result<Vec<Vec<u8>>, StoreError> {
         let planned = self.planned(prefix).filter(|(_, value)| value.is_some());
-        let mut keys: Vec<Vec<u8>> = planned.map(|(key, _)| key.clone()).collect();
-        let mut from = prefix.to_vec();
-        while let Some(key) = self.engine.next_key(&from)?.filter(|key| key.starts_with(prefix)) {
-            if !self.writes.contains_key(&key) {
-                keys.push(key.clone());
-            }
-            from = behind(key);
-        }
+        let planned: Vec<Vec<u8>> = planned.map(|(key, _)| key.clone()).collect();
+        let mut keys = self.engine.keys(prefix)?;
+        keys.retain(|key| !self.writes.contains_key(key));
+        keys.extend(planned);
         Ok(keys)
     }
 
@@ -60,7 +56,7 @@ impl<E: Engine> Plan<'_, E> {
     pub(super) fn content(&self, actor: &ActorPath, key: &ContentKey) -> Result<Option<Vec<u8>>, StoreError> {
         let first_key = RecordKey::Content(key.clone(), 0).encode(actor);
         if let Some(first) = self.get(&first_key)?
-            && let Some(content) = content::of_one_part(&first_key, &first, key.kind())
+            && let Some(content) = content::of_one_part(&first_key, first, key.kind())
         {
             return Ok(Some(content));
         }
@@ -80,6 +76,20 @@ impl<E: Engine> Plan<'_, E> {
             Ok(content) => Ok(Some(content)),
             Err(broken) => Err(broken.into_error(actor, key)),
         }
+    }
+
+    /// Removes something long that was read whole as `content`.
+    pub(super) fn remove_read(
+        &mut self,
+        actor: &ActorPath,
+        key: &ContentKey,
+        content: &[u8],
+    ) -> Result<(), StoreError> {
+        if content::is_one_part(content.len()) {
+            self.writes.insert(RecordKey::Content(key.clone(), 0).encode(actor), None);
+            return Ok(());
+        }
+        self.remove(actor, key)
     }
 
     /// Removes something long, whatever is left of it: a damaged first part does not tell how many there are.

@@ -1,7 +1,9 @@
 //! How long what a record carries may be.
 
 use crate::address::ActorPath;
-use crate::store::{CONTENT_LEN_MAX, CaseChange, REQUEST_LEN_MAX, Record, SNAPSHOT_LEN_MAX, StoreError};
+use crate::store::{
+    CONTENT_LEN_MAX, CaseChange, JOURNAL_LEN_MAX, REQUEST_LEN_MAX, Record, SNAPSHOT_LEN_MAX, StoreError,
+};
 
 /// Longest name of a type in bytes; it shares a record with other things.
 const NAME_LEN_MAX: usize = 255;
@@ -41,7 +43,7 @@ pub(super) fn check_size(actor: &ActorPath, record: &Record) -> Result<(), Store
                 _ => Ok(()),
             }
         }
-        Record::Journal(entry) => check("journal entry", entry.content.len(), CONTENT_LEN_MAX),
+        Record::Journal(entry) => check("journal entry", entry.content.len(), JOURNAL_LEN_MAX),
         Record::Done { answer: None, .. }
         | Record::Tries { .. }
         | Record::LayAside { .. }

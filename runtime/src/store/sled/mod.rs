@@ -338,6 +338,11 @@ impl Engine for SledEngine {
             .collect()
     }
 
+    fn keys(&self, prefix: &[u8]) -> Result<Vec<Vec<u8>>, StoreError> {
+        let keys = self.db.scan_prefix(prefix).keys();
+        keys.map(|key| key.map(|key| key.to_vec()).map_err(read_error)).collect()
+    }
+
     fn next_key(&self, from: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         let next = self.db.range(from..).keys().next();
         Ok(next.transpose().map_err(read_error)?.map(|key| key.to_vec()))

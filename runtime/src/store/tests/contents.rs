@@ -46,6 +46,12 @@ impl Engine for Counting {
         Ok(entries)
     }
 
+    fn keys(&self, prefix: &[u8]) -> Result<Vec<Vec<u8>>, StoreError> {
+        let keys = Engine::keys(&self.store, prefix)?;
+        self.reads.update(|reads| reads + 1 + keys.len());
+        Ok(keys)
+    }
+
     fn next_key(&self, from: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         self.reads.update(|reads| reads + 1);
         Engine::next_key(&self.store, from)

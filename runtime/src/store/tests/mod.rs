@@ -47,7 +47,7 @@ fn snapshot(seq: u64, len: usize) -> Snapshot {
 fn chunks_that_do_not_make_the_state_of_their_header_are_refused() {
     let stores = [1, 2].map(|byte| {
         let store = MemoryStore::new();
-        let state = vec![byte; 10];
+        let state = vec![byte; 4_100]; // not beside its header
         let records = vec![Record::Snapshot(Snapshot { state, ..snapshot(1, 0) })];
         store.commit(&[Batch { records, ..claim("a", 1) }]).unwrap();
         store

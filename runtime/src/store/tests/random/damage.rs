@@ -7,8 +7,7 @@
 //! where the record stood for itself, with none beside it that tells of it; so a scan without damage is tolerated, and
 //! expected, where the record moved out of its actor, and was
 //!
-//! * a message without a request id, a journal entry, a timer or a birth that fits into one record, or an empty spare
-//!   slot,
+//! * a message without a request id, a journal entry, a timer or a birth that fits into one record,
 //! * a count of tries,
 //! * the head of an actor that has no other record,
 //! * the owner of a case: that one has nobody then.
@@ -137,7 +136,6 @@ fn stood_alone(key: &[u8], records: &[(Vec<u8>, Vec<u8>)]) -> bool {
         Place::Of(RecordKey::Content(content, _)) => {
             count(&RecordKey::Content(content, 0).encode(&path(name))) == 1
         }
-        Place::Of(RecordKey::SlotHeader(_)) => count(key) == 1,
         Place::Of(RecordKey::ActorHead) => count(&actor_prefix(&path(name))) == 1,
         Place::Of(RecordKey::Tries(_) | RecordKey::AnswerEnd { .. }) => true,
         _ => false,
@@ -208,9 +206,6 @@ impl Damaged {
             (Place::Elsewhere, Place::Elsewhere) => found.damage.is_empty(),
             (Place::Of(RecordKey::ActorHead), Place::Elsewhere) if self.stood_alone => {
                 found == Scan::default()
-            }
-            (Place::Of(RecordKey::SlotHeader(_)), Place::Elsewhere) if self.stood_alone => {
-                !found.damage.is_empty() || found == expected
             }
             (_, Place::Elsewhere) if self.stood_alone && !self.is_told_of => found.damage.is_empty(),
             _ => !found.damage.is_empty(),
