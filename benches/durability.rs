@@ -108,8 +108,36 @@ async fn one_actor(size: &Size) -> Vec<Verdict> {
         verdicts.push((flushes <= most + 0.01, text));
     }
     println!("\n{table}\n");
+    running_ahead(size, &office).await;
     office.close().await;
     verdicts
+}
+
+/// One actor that many ask at a time: with each commit waited for, and running ahead. No gate.
+async fn running_ahead(size: &Size, office: &Office) {
+    const CALLERS: usize = 64;
+    let (mut times, mut flushes) = ([Vec::new(), Vec::new()], [0; 2]);
+    for _ in 0..size.rounds {
+        for (at, is_ahead) in [false, true].into_iter().enumerate() {
+            let before = office.flushes();
+            let begun = Instant::now();
+            office.crowd(is_ahead, CALLERS, size.calls / CALLERS * CALLERS).await;
+            times[at].push(per(begun.elapsed(), size.calls / CALLERS * CALLERS));
+            flushes[at] += office.flushes() - before;
+        }
+    }
+    let title = format!("one actor, {CALLERS} that ask at a time");
+    let mut table = Table::new(title, &["", "us a message", "messages/s", "flushes a message"]);
+    #[expect(clippy::cast_precision_loss, reason = "counts of a benchmark")]
+    let calls = (size.rounds * (size.calls / CALLERS * CALLERS)) as f64;
+    for ((name, times), flushes) in ["one by one", "running ahead"].into_iter().zip(times).zip(flushes) {
+        let time = median(times);
+        #[expect(clippy::cast_precision_loss, reason = "counts of a benchmark")]
+        let flushes = flushes as f64 / calls;
+        let a_second = format!("{:.0}", 1.0 / time.as_secs_f64());
+        table.row(vec![name.into(), micros(time), a_second, format!("{flushes:.2}")]);
+    }
+    println!("{table}\n");
 }
 
 /// Many actors at a time, whose commits share their flushes, beside the bare loop with groups of records.

@@ -86,6 +86,8 @@ pub(crate) struct Office {
     runtime: Runtime,
     clerks: Vec<ActorRef<Clerk>>,
     snapshotted: ActorRef<Clerk>,
+    /// One that runs ahead; the others wait for each commit.
+    ahead: ActorRef<Clerk>,
 }
 
 impl Office {
@@ -97,14 +99,31 @@ impl Office {
         let snapshotted = runtime.spawn_spec(snapshotted).await.expect("an actor");
         let mut all = Vec::new();
         for number in 0..clerks {
-            let spec = ActorSpec::<Clerk>::new(format!("clerk-{number}"), ()).durable();
+            let spec = ActorSpec::<Clerk>::new(format!("clerk-{number}"), ()).durable().run_ahead(1);
             all.push(runtime.spawn_spec(spec).await.expect("an actor"));
         }
-        Office { runtime, clerks: all, snapshotted }
+        let ahead = ActorSpec::<Clerk>::new("ahead", ()).durable();
+        let ahead = runtime.spawn_spec(ahead).await.expect("an actor");
+        Office { runtime, clerks: all, snapshotted, ahead }
     }
 
     pub(crate) async fn call(&self, clerk: usize, call: Call) {
         call_one(&self.clerks[clerk], &self.snapshotted, call).await;
+    }
+
+    /// So many callers at a time ask one actor, until `calls` are answered.
+    pub(crate) async fn crowd(&self, is_ahead: bool, callers: usize, calls: usize) {
+        let clerk = if is_ahead { &self.ahead } else { &self.clerks[0] };
+        let mut crowd = tokio::task::JoinSet::new();
+        for _ in 0..callers {
+            let (clerk, snapshotted) = (clerk.clone(), self.snapshotted.clone());
+            crowd.spawn(async move {
+                for _ in 0..calls / callers {
+                    call_one(&clerk, &snapshotted, Call::Ask).await;
+                }
+            });
+        }
+        crowd.join_all().await;
     }
 
     /// Each of them at the same time, `times` times one after the other.

@@ -1,5 +1,6 @@
 //! The promises of the runtime, each with a test that is named after it.
 
+mod ahead;
 mod asides;
 mod breaker;
 mod control;

@@ -141,7 +141,11 @@ impl<'c, A: Actor> Context<'c, A> {
                 let held = self.held.get_mut().unwrap_or_else(PoisonError::into_inner);
                 let held_back = held.take().map(|held| *held).unwrap_or_default();
                 let work = durability.transact(self.cell, actor, journal, self.head, held_back).await;
-                work.map(|work| held.get_or_insert_default().work = work)
+                work.map(|work| {
+                    if !work.is_empty() {
+                        held.get_or_insert_default().work = work;
+                    }
+                })
             } else {
                 durability.after_message(self.cell, actor, journal).await
             };

@@ -47,6 +47,7 @@ impl<A: Actor> ActorSpec<A> {
                 redeliveries: 3,
                 quarantines: false,
                 openings: 10,
+                run_ahead: 32,
                 progress_within: None,
             },
             durability: None,
@@ -131,6 +132,19 @@ impl<A: Durable> ActorSpec<A> {
         A::Inbox: DurableInbox,
     {
         self.durability = Some(Arc::new(Durability::of_everything()));
+        self
+    }
+
+    /// How many messages of a [durable](ActorSpec::durable) actor may wait for their commits, the newest included, while it
+    /// goes on to the next: so that many share one flush. At least 1, which waits for each. It waits as well as soon as they
+    /// hold more than 1 MiB, and for a message that set a reminder for the first time or that has work to begin
+    /// ([`Context::spawn_when_settled`](crate::Context::spawn_when_settled)). Default: 32.
+    ///
+    /// Nothing leaves earlier for it: answers, sends and calls of [steps](crate::Context::step) wait for the commits of all
+    /// messages before. What a handler does past its context does not: it may happen before the messages before it are on
+    /// disk. If a commit is refused, the messages from there on are handled again, on the state of before, one by one.
+    pub fn run_ahead(mut self, messages: u32) -> Self {
+        self.settings.run_ahead = messages;
         self
     }
 

@@ -135,6 +135,7 @@ impl<A: Actor> Context<'_, A> {
             incarnation: self.incarnation,
             log: journal.map(|journal| journal.log().clone()),
             epoch: self.epoch(),
+            link: journal.map_or_else(Default::default, |journal| journal.follows()),
             message: self.head.origin(),
             number,
             trouble: &self.trouble,

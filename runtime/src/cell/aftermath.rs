@@ -8,6 +8,7 @@ use crate::cell::incarnation::{After, Life};
 use crate::durable::{Journal, Parked, Resolution, external};
 use crate::events::RuntimeEvent;
 use crate::mailbox::DeadLetterReason;
+use crate::mailbox::ahead::drop_hands;
 use crate::mailbox::batch::NoMail;
 use crate::mailbox::lanes::Raised;
 use crate::message::envelope::{NotDone, caught};
@@ -16,7 +17,68 @@ use crate::message::{Chain, Failure, FailureClass, Head, NoReply, Verdict};
 use crate::store::{CommitError, StoreError};
 use crate::sync::drop_quietly;
 
+/// What became of the commits under way.
+pub(super) enum Settled {
+    /// All are kept.
+    Kept,
+    /// One was refused: it is as if its message, and whatever came after it, had not been taken yet.
+    Rewound,
+    End(ExitReason),
+}
+
 impl<A: Actor> Life<A> {
+    /// Waits for the commits of the messages before. Whatever looks at what is on disk, or puts a message back, comes after
+    /// it. As a commit that is waited for, it is not cut.
+    pub(super) async fn settle(&mut self, actor: &mut A, journal: &mut Option<Box<Journal>>) -> Settled {
+        let cell = self.cell.clone();
+        let Some(of_life) = journal.as_mut().filter(|journal| journal.is_ahead()) else {
+            return Settled::Kept;
+        };
+        if !cell.core.is_current(self.incarnation) {
+            return Settled::Kept; // fenced: whoever did it has put the messages back
+        }
+        let error = match of_life.all_kept().await {
+            Ok(()) => return Settled::Kept,
+            Err(error) => error,
+        };
+        match &error {
+            CommitError::Store(refused) if !refused.is_final() => {}
+            _ => {
+                return Settled::End(match self.unstored(&Head::default(), error).await {
+                    After::End(reason) => reason,
+                    After::Next => ExitReason::Shutdown,
+                });
+            }
+        }
+        tracing::debug!(actor = %cell.core.path, %error, "a commit was refused; its message is handled again");
+        cell.mailbox.rewind(self.incarnation.0);
+        if cell.mailbox.is_closed() {
+            cell.close(); // the place was deleted while the messages were in neither
+        }
+        match self.roll_back(actor, journal).await {
+            Some(end) => Settled::End(end),
+            None => Settled::Rewound,
+        }
+    }
+
+    /// Lays a message aside that is not to be handled any more.
+    pub(super) async fn pass_over(
+        &mut self,
+        actor: &mut A,
+        journal: &mut Option<Box<Journal>>,
+        head: &Head,
+        reason: DeadLetterReason,
+    ) -> After {
+        match self.settle(actor, journal).await {
+            Settled::Kept => {}
+            Settled::Rewound => return After::Next,
+            Settled::End(reason) => return After::End(reason),
+        }
+        let Some(journal) = journal else { return After::Next };
+        let why = NoReply::of_dead_letter(&reason);
+        self.lay_aside(journal, head, reason, why).await
+    }
+
     /// What follows a message that was not handled to the end; `None`: its handler was cut.
     pub(super) async fn not_done(
         &mut self,
@@ -26,6 +88,12 @@ impl<A: Actor> Life<A> {
         verdict: Option<Verdict>,
     ) -> After {
         let phase = ExitPhase::Handle;
+        match self.settle(actor, journal).await {
+            Settled::Kept => {}
+            // Whatever became of it stood on what has not happened.
+            Settled::Rewound => return After::Next,
+            Settled::End(reason) => return After::End(reason),
+        }
         let why = match verdict {
             Some(Ok(())) => return After::Next,
             Some(Err(why)) => *why,
@@ -186,7 +254,7 @@ impl<A: Actor> Life<A> {
     }
 
     /// Takes a message out of the stored inbox, and keeps it aside with its cause. Whoever asked for it again is told `why`.
-    pub(super) async fn lay_aside(
+    async fn lay_aside(
         &mut self,
         journal: &Journal,
         head: &Head,
@@ -286,6 +354,11 @@ impl<A: Actor> Life<A> {
         if let Some(asker) = cell.mailbox.reply_in_hand(self.incarnation.0) {
             asker.fail(NoReply::StoreUnavailable(cause.clone()));
         }
+        let ahead = cell.mailbox.take_ahead(self.incarnation.0);
+        for asker in ahead.iter().filter_map(|hand| hand.reply.as_ref()) {
+            asker.fail(NoReply::StoreUnavailable(cause.clone()));
+        }
+        drop_hands(ahead);
         let is_on_disk = cell.mail_form().is_some(); // and comes back when the store is opened again
         if !is_on_disk {
             cell.core.dead_letter(head.clone(), DeadLetterReason::Unstored);

@@ -9,13 +9,14 @@ use std::time::Duration;
 use crate::actor::scope::Scope;
 use crate::actor::{Actor, Context, ExitPhase, ExitReason, Inbox};
 use crate::address::Running;
+use crate::cell::aftermath::Settled;
 use crate::cell::{Cell, Incarnation, Place, Seat, Terms};
 use crate::durable::Journal;
 use crate::mailbox::batch::NoMail;
 use crate::mailbox::lanes::{ControlLane, Ear, Raised};
 use crate::mailbox::queue::Queued;
 use crate::message::envelope::{NotDone, Parcel, caught};
-use crate::message::{Failure, Head, NoReply, Verdict};
+use crate::message::{Failure, Head, Verdict};
 use crate::store::CommitError;
 use crate::sync::{drop_quietly, give_way};
 
@@ -150,6 +151,14 @@ impl<A: Actor> Life<A> {
         let mut in_a_row = 0;
         let mut reason = loop {
             self.phase = ExitPhase::Idle;
+            if journal.as_mut().is_some_and(|journal| journal.was_refused()) {
+                // Boxed, as all that only durable actors do.
+                if let Settled::End(reason) = Box::pin(self.settle(&mut actor, &mut journal)).await {
+                    scope.abort();
+                    drop_quietly(actor);
+                    return reason;
+                }
+            }
             if !control.is_quiet()
                 && let Some(reason) = end_between(control.raised())
             {
@@ -157,6 +166,13 @@ impl<A: Actor> Life<A> {
             }
             let Queued { head, parcel } = match cell.mailbox.next(incarnation.0, self.control.waker()) {
                 Ok(queued) => queued,
+                Err(NoMail::Dry) if journal.as_ref().is_some_and(|journal| journal.is_ahead()) => {
+                    if let Some(journal) = &mut journal {
+                        Box::pin(journal.known_or(self.control.woken())).await;
+                    }
+                    in_a_row = 0;
+                    continue;
+                }
                 Err(why) => match end_without_mail(why, control.raised()) {
                     Some(reason) => break reason,
                     None => {
@@ -175,11 +191,8 @@ impl<A: Actor> Life<A> {
                 cell.mailbox.keep_copy(incarnation.0, again);
             }
             running.work_on(&head);
-            if let Some(journal) = &journal
-                && let Some(reason) = cell.past(journal, &head)
-            {
-                let why = NoReply::of_dead_letter(&reason);
-                match Box::pin(self.lay_aside(journal, &head, reason, why)).await {
+            if let Some(reason) = journal.as_ref().and_then(|journal| cell.past(journal, &head)) {
+                match Box::pin(self.pass_over(&mut actor, &mut journal, &head, reason)).await {
                     After::Next => continue,
                     After::End(reason) => {
                         scope.abort();
@@ -227,6 +240,13 @@ impl<A: Actor> Life<A> {
                 give_way().await;
             }
         };
+        if journal.as_ref().is_some_and(|journal| journal.is_ahead())
+            && let Settled::End(end) = Box::pin(self.settle(&mut actor, &mut journal)).await
+        {
+            scope.abort();
+            drop_quietly(actor);
+            return end;
+        }
         // Nothing is in hand any more: the last message was handled.
         drop_quietly(cell.mailbox.take_hand(incarnation.0));
         scope.abort();

@@ -34,6 +34,8 @@ pub(crate) struct CellSettings {
     pub(crate) quarantines: bool,
     /// How many openings of the store may find the same message first in line.
     pub(crate) openings: u32,
+    /// How many messages of a durable actor may wait for their commits.
+    pub(crate) run_ahead: u32,
     /// How long a handler may take.
     pub(crate) progress_within: Option<Duration>,
 }
@@ -353,6 +355,7 @@ impl<A: Actor> Seat for Cell<A> {
             let _one = lock(&self.ending);
             // The hand first: once the cell counts as vacant, the next life may begin to read.
             let hand = self.mailbox.take_hand(incarnation.0);
+            let ahead = self.mailbox.take_ahead(incarnation.0);
             if self.core.occupant() != Some(incarnation) {
                 return false;
             }
@@ -364,10 +367,17 @@ impl<A: Actor> Seat for Cell<A> {
                 self.core.repeats(incarnation);
             }
             let left = hand.and_then(|hand| self.settle_hand(hand, &reason));
+            // In front of it, the last one first: those whose commits are under way. None of them was tried in vain.
+            let left: Vec<_> = ahead
+                .into_iter()
+                .rev()
+                .filter_map(|hand| self.settle_hand(hand, &reason))
+                .chain(left)
+                .collect();
             self.core.ended(incarnation, &reason);
             left
         };
-        drop_quietly(left);
+        left.into_iter().for_each(drop_quietly);
         true
     }
 

@@ -7,6 +7,7 @@ use crate::actor::{Actor, DecodeError, Durable, DurableInbox, MigrateError, Snap
 use crate::address::Epoch;
 use crate::cell::place::BoxFuture;
 use crate::cell::{Cell, CellCore, Incarnation, Keeps};
+use crate::durable::ahead::RunAhead;
 use crate::durable::{StepLog, Timers};
 use crate::message::{Failure, Head, MessageId};
 use crate::runtime::SpawnError;
@@ -82,7 +83,7 @@ pub(crate) struct Journal {
     pub(super) incarnation: Incarnation,
     pub(super) epoch: Epoch,
     pub(super) seq: u64,
-    /// The state after the last message that was handled: what a failure rolls back to.
+    /// The state after the last message that was handled, also if its commit is under way: what a failure rolls back to.
     pub(super) last: Vec<u8>,
     /// Whether `last` is newer than what is stored.
     pub(super) is_dirty: bool,
@@ -96,6 +97,7 @@ pub(crate) struct Journal {
     pub(super) are_tended: bool,
     /// Messages whose journal is damaged: what they did is not known any more.
     pub(super) damaged: Vec<MessageId>,
+    pub(super) ahead: RunAhead,
 }
 
 impl Journal {

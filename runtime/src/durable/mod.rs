@@ -2,6 +2,7 @@
 //! transaction.
 
 mod accept; // into an inbox, by way of the store
+mod ahead; // several messages whose commits are under way
 mod aside; // messages that were laid aside
 mod births; // how actors were made
 mod cases; // who owns which

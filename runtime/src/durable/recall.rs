@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::ahead::RunAhead;
 use super::durability::{Durability, Journal, MailForm, external, store_of};
 use super::step_log::StepLog;
 use super::timers::Timers;
@@ -57,6 +58,7 @@ impl<A: Actor> Durability<A> {
             timers: Arc::new(Timers::new(scan.timers)),
             are_tended: false,
             damaged,
+            ahead: RunAhead::new(cell.terms().settings.run_ahead),
         };
         let mut actor = match scan.snapshot {
             Some(snapshot) => {

@@ -18,8 +18,8 @@ use crate::events::RuntimeEvent;
 use crate::message::encoding::{encoded, stored_bytes};
 use crate::message::{Failure, FailureClass, MessageId};
 use crate::store::{
-    Batch, CONTENT_LEN_MAX, CommitError, CommitSeq, Committed, JOURNAL_LEN_MAX, REQUEST_LEN_MAX, Record,
-    StoreError,
+    Batch, CONTENT_LEN_MAX, CommitError, CommitSeq, Committed, JOURNAL_LEN_MAX, Link, REQUEST_LEN_MAX,
+    Record, StoreError,
 };
 
 /// The most steps that one message may make.
@@ -51,6 +51,8 @@ pub(crate) struct StepPlace<'x, A: Actor> {
     /// `None`: the actor keeps no journal, and steps are plain calls.
     pub(crate) log: Option<Arc<StepLog>>,
     pub(crate) epoch: Epoch,
+    /// What is written of it stands on the commits of the messages before.
+    pub(crate) link: Link,
     /// The number under which the message was accepted first.
     pub(crate) message: MessageId,
     pub(crate) number: u32,
@@ -268,7 +270,7 @@ impl<'x, A: Actor> Step<'x, A> {
                 then(&Committed { seq: CommitSeq(0), deliveries: Vec::new() });
                 return Ok(());
             }
-            let sent = commit_then(at.cell, Batch::from_outside(records), then).await;
+            let sent = commit_then(at.cell, Batch::from_outside(records), Link::Free, then).await;
             return sent.map_err(Failure::external);
         };
         let is_begun = log.recorded(at.message, at.number).is_some();
@@ -433,7 +435,8 @@ impl<A: Actor> StepPlace<'_, A> {
             log.written(entries);
             then(committed);
         };
-        match commit_then(self.cell, Batch::of(core.path.clone(), self.epoch, all), then).await {
+        let batch = Batch::of(core.path.clone(), self.epoch, all);
+        match commit_then(self.cell, batch, self.link.clone(), then).await {
             Ok(()) => Ok(()),
             // Too large to be kept: the handler's doing, not the store's.
             Err(CommitError::Store(error @ StoreError::TooLarge { .. })) => Err(Failure::exhausted(error)),

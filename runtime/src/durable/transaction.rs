@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use super::ahead::Outcome;
 use super::durability::{Durability, Journal};
 use super::parking::{Parked, ParkedFor, Resolution};
 use super::step_log::{Completion, Intent, Recorded, StepId, StepLog};
@@ -15,8 +16,8 @@ use crate::actor::Actor;
 use crate::actor::held::{HeldBack, Release, Work};
 use crate::cell::Cell;
 use crate::message::{Head, MessageId, NoReply};
-use crate::store::{Batch, CommitError, CommitSeq, Committed, Record, StoreError, StoredAnswer};
-use crate::sync::drop_quietly;
+use crate::store::{Batch, CommitError, CommitSeq, Committed, Link, Record, StoreError, StoredAnswer};
+use crate::sync::{drop_quietly, give_way};
 
 impl<A: Actor> Durability<A> {
     /// Commits what the handler of the message with that head did and held back, and lets it go. Returns the work that is
@@ -30,6 +31,10 @@ impl<A: Actor> Durability<A> {
         mut held: HeldBack,
     ) -> Result<Vec<Work>, CommitError> {
         self.encode(&cell.core, actor, journal)?;
+        // Whoever has to spawn something after the commit waits for it; to wait for the next message might be too late. And
+        // a change of a case may be refused by the store alone, without those that are queued behind it.
+        let spawns = !held.work.is_empty() || !(held.timers.is_empty() || journal.are_tended);
+        let is_waited_for = spawns || !held.cases.is_empty();
         let mut records = Vec::new();
         let has_new_state = journal.is_new();
         if has_new_state {
@@ -48,10 +53,11 @@ impl<A: Actor> Durability<A> {
         records.extend(held.sends.iter_mut().filter_map(|send| send.take_record()));
         let incarnation = journal.incarnation.0;
         let release = {
-            let cell = cell.clone();
+            let (cell, log, origin) = (cell.clone(), journal.log.clone(), head.origin());
             move |committed: &Committed| {
                 // Whatever happens from here on, the message is done: it must not run a second time.
-                cell.mailbox.settled(incarnation);
+                cell.mailbox.is_done(incarnation, message);
+                log.forget(origin);
                 let (timers, changes) = timers;
                 timers.apply(changes);
                 match &answer {
@@ -65,15 +71,25 @@ impl<A: Actor> Durability<A> {
             // The hook of a new life that had nothing to do.
             return Ok(release(&Committed { seq: CommitSeq::default(), deliveries: Vec::new() }));
         }
+        let batch = Batch::of(cell.core.path.clone(), journal.epoch, records);
+        if !is_waited_for && journal.ahead.may_begin(message) && cell.mailbox.run_ahead(incarnation) {
+            journal.log.drop_pending(); // it goes with the message, and nobody else may take it along
+            let bytes = batch.len_bytes();
+            let release = move |committed: &Committed| drop(release(committed));
+            let outcome = submit(cell, batch, journal.ahead.carries(), release).await?;
+            journal.runs_ahead(message, outcome, bytes, has_new_state);
+            // The writer's turn: it must not wait for the next handler to begin with this.
+            give_way().await;
+            journal.ahead.has_room().await;
+            return Ok(Vec::new());
+        }
         cell.mailbox.mark_settling(incarnation, true);
-        let work =
-            commit_then(cell, Batch::of(cell.core.path.clone(), journal.epoch, records), release).await;
+        let work = commit_then(cell, batch, journal.follows(), release).await;
         cell.mailbox.mark_settling(incarnation, false);
         let work = work?;
         if has_new_state {
             journal.is_stored();
         }
-        journal.log.forget(head.origin());
         Ok(work)
     }
 
@@ -114,8 +130,8 @@ impl<A: Actor> Durability<A> {
             }
         };
         cell.mailbox.mark_settling(incarnation, true);
-        let closed =
-            commit_then(cell, Batch::of(cell.core.path.clone(), journal.epoch, vec![record]), release).await;
+        let batch = Batch::of(cell.core.path.clone(), journal.epoch, vec![record]);
+        let closed = commit_then(cell, batch, Link::Free, release).await;
         cell.mailbox.mark_settling(incarnation, false);
         closed
     }
@@ -137,7 +153,7 @@ impl<A: Actor> Durability<A> {
         let write = async |records: Vec<Record>, entries: Vec<(StepId, Recorded)>| {
             let batch = Batch::of(cell.core.path.clone(), journal.epoch, records);
             let log = log.clone();
-            commit_then(cell, batch, move |_| log.written(entries)).await
+            commit_then(cell, batch, Link::Free, move |_| log.written(entries)).await
         };
         let intent = log.recorded(message, number).and_then(|recorded| recorded.intent);
         match (decision, intent) {
@@ -168,7 +184,7 @@ pub(crate) async fn deliver<A: Actor>(
 ) -> Result<Vec<Work>, CommitError> {
     let records = held.sends.iter_mut().filter_map(|send| send.take_record()).collect();
     let release = move |committed: &Committed| release_all(&mut held, committed);
-    commit_then(cell, Batch::from_outside(records), release).await
+    commit_then(cell, Batch::from_outside(records), Link::Free, release).await
 }
 
 fn release_all(held: &mut HeldBack, committed: &Committed) -> Vec<Work> {
@@ -184,16 +200,27 @@ fn release_all(held: &mut HeldBack, committed: &Committed) -> Vec<Work> {
 pub(super) async fn commit_then<A: Actor, T: Send + 'static>(
     cell: &Cell<A>,
     batch: Batch,
+    link: Link,
     release: impl FnOnce(&Committed) -> T + Send + 'static,
 ) -> Result<T, CommitError> {
+    submit(cell, batch, link, release).await?.await.unwrap_or(Err(CommitError::Unavailable))
+}
+
+/// As [`commit_then`], without waiting for the outcome.
+async fn submit<A: Actor, T: Send + 'static>(
+    cell: &Cell<A>,
+    batch: Batch,
+    link: Link,
+    release: impl FnOnce(&Committed) -> T + Send + 'static,
+) -> Result<Outcome<T>, CommitError> {
     let store = cell.core.world.store().ok_or(CommitError::Store(StoreError::Closed))?;
     let place = store.place().await?;
     drop(store);
     let (told, outcome) = oneshot::channel();
-    place.commit(batch, move |committed| {
+    place.commit_linked(batch, link, move |committed| {
         let released = committed.map(|committed| release(&committed));
         // The life may be gone: what leaves has left, and the work of the author that was to begin does not.
         drop_quietly(told.send(released));
     });
-    outcome.await.unwrap_or(Err(CommitError::Unavailable))
+    Ok(outcome)
 }

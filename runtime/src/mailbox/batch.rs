@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 use std::task::Waker;
 
+use crate::mailbox::ahead::Ahead;
 use crate::mailbox::hand::{Hand, discard};
 use crate::mailbox::queue::{Gate, Mailbox, Queued, add};
 use crate::mailbox::stamps::{Arrivals, InHandSince};
@@ -20,12 +21,14 @@ pub(super) struct Batch<E> {
     /// Which incarnation may take messages; 0 is nobody.
     reader: u64,
     pub(super) hand: Option<Hand<E>>,
+    /// Before the one in hand; made by the first incarnation that runs ahead.
+    pub(super) ahead: Option<Box<Ahead<E>>>,
 }
 
 impl<E> Default for Batch<E> {
     fn default() -> Self {
         let (arrivals, since) = (Arrivals::default(), InHandSince::default());
-        Batch { items: VecDeque::new(), arrivals, since, reader: 0, hand: None }
+        Batch { items: VecDeque::new(), arrivals, since, reader: 0, hand: None, ahead: None }
     }
 }
 

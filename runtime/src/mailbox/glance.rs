@@ -26,7 +26,9 @@ impl<E: Parcel> Mailbox<E> {
         let mut batch = lock(&self.batch);
         // Most mailboxes are empty: then senders are not held up.
         let mut inbound = (self.len() > 0).then(|| lock(&self.inbound));
-        let Batch { items, arrivals, since, hand, .. } = &mut *batch;
+        let Batch { items, arrivals, since, hand, ahead, .. } = &mut *batch;
+        // With none in hand, the last one that waits for its commit.
+        let hand = hand.as_ref().or_else(|| ahead.as_ref()?.0.back());
         let oldest_ms = match (items.front(), inbound.as_deref_mut()) {
             (Some(first), _) => Some(arrivals.found(first.head.id, self.clock.elapsed_ms())),
             (None, Some(Inbound { items, arrivals, .. })) => {
@@ -34,8 +36,8 @@ impl<E: Parcel> Mailbox<E> {
             }
             (None, None) => None,
         };
-        let is_settling = hand.as_ref().is_some_and(|hand| hand.settling);
-        let in_hand = hand.as_ref().map(|hand| InHand {
+        let is_settling = hand.is_some_and(|hand| hand.settling);
+        let in_hand = hand.map(|hand| InHand {
             message: hand.head.kind.look_up().name,
             id: hand.head.id,
             tries: hand.head.tries,

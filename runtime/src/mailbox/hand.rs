@@ -99,9 +99,11 @@ impl<E: Parcel> Mailbox<E> {
         }
     }
 
-    /// Whether a message is in hand that is not done.
+    /// Whether a message is in hand that is not done, or its commit is under way.
     pub(crate) fn is_busy(&self) -> bool {
-        lock(&self.batch).hand.as_ref().is_some_and(|hand| !hand.is_done)
+        let batch = lock(&self.batch);
+        let is_ahead = batch.ahead.as_ref().is_some_and(|ahead| !ahead.0.is_empty());
+        is_ahead || batch.hand.as_ref().is_some_and(|hand| !hand.is_done)
     }
 
     fn with_hand<T>(&self, reader: u64, look: impl FnOnce(&mut Hand<E>) -> T) -> Option<T> {

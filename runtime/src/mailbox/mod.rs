@@ -1,5 +1,6 @@
 //! What waits: the bounded queue in front of an actor, its control lane, and what became of messages nobody took.
 
+pub(crate) mod ahead;
 pub(crate) mod batch;
 #[cfg(test)]
 mod counted;

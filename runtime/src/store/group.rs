@@ -1,16 +1,22 @@
 //! A group: requests of the writer's queue, carried out with as few flushes as their order allows.
 
+use std::slice::from_ref;
+
 use super::error::catching;
 use super::writer::{Answer, Claim, CommitError, Committed, GROUP_BYTES_MAX, Read, Request, Shared};
-use super::{Batch, BatchOutcome, Scan, Store, StoreError, Writer};
+use super::{Batch, BatchOutcome, Link, Scan, Store, StoreError, Writer};
 use crate::address::{ActorPath, Epoch};
 
 /// Carries out `requests` in their order, with as few flushes as that allows. Blocks.
 pub(super) fn carry_out(store: &dyn Store, shared: &Shared, requests: Vec<Request>) {
-    let mut group = Group { store, shared, batches: Vec::new(), waiters: Vec::new(), loaded_bytes: 0 };
+    let mut group =
+        Group { store, shared, batches: Vec::new(), links: Vec::new(), waiters: Vec::new(), loaded_bytes: 0 };
     for request in requests {
         match request {
-            Request::Commit { batch, answer } => group.add(batch, Waiter::Commit(answer)),
+            Request::Commit { batch, link, answer } => match link.broken() {
+                None => group.add(batch, link, Waiter::Commit(answer)),
+                Some(error) => answer.give(Err(error.into())),
+            },
             Request::Claim { actor, at_least, answer } => group.claim(actor, at_least, answer),
             Request::Read { read, .. } => group.read_all(read),
         }
@@ -24,6 +30,8 @@ struct Group<'a> {
     shared: &'a Shared,
     batches: Vec<Batch>,
     /// As long as `batches`.
+    links: Vec<Link>,
+    /// As long as `batches`.
     waiters: Vec<Waiter>,
     /// Contents, in bytes, that were read for claims and wait here for their answer.
     loaded_bytes: usize,
@@ -35,8 +43,9 @@ enum Waiter {
 }
 
 impl Group<'_> {
-    fn add(&mut self, batch: Batch, waiter: Waiter) {
+    fn add(&mut self, batch: Batch, link: Link, waiter: Waiter) {
         self.batches.push(batch);
+        self.links.push(link);
         self.waiters.push(waiter);
     }
 
@@ -45,7 +54,7 @@ impl Group<'_> {
             Ok(scan) => {
                 let epoch = scan.epoch.max(at_least).next();
                 self.loaded_bytes += scan.len_bytes();
-                self.add(Batch::claim(actor, epoch), Waiter::Claim(answer, epoch, scan));
+                self.add(Batch::claim(actor, epoch), Link::Free, Waiter::Claim(answer, epoch, scan));
             }
             Err(error) => answer.give(Err(error.into())),
         }
@@ -77,7 +86,8 @@ impl Group<'_> {
 
     fn flush(&mut self) {
         let batches = std::mem::take(&mut self.batches);
-        let results = self.commit(&batches);
+        let links = std::mem::take(&mut self.links);
+        let results = self.commit(&batches, &links);
         for ((batch, waiter), result) in batches.into_iter().zip(self.waiters.drain(..)).zip(results) {
             let committed = match (result, batch.writer) {
                 (Ok(BatchOutcome::Committed { seq, deliveries }), _) => Ok(Committed { seq, deliveries }),
@@ -99,7 +109,7 @@ impl Group<'_> {
     }
 
     /// One result for each batch.
-    fn commit(&self, batches: &[Batch]) -> Vec<Result<BatchOutcome, StoreError>> {
+    fn commit(&self, batches: &[Batch], links: &[Link]) -> Vec<Result<BatchOutcome, StoreError>> {
         let committed = match (batches, self.shared.failure.get()) {
             ([], _) => return Vec::new(),
             (_, Some(failure)) => Err(failure.clone()),
@@ -111,12 +121,20 @@ impl Group<'_> {
                 self.shared.count(&outcomes);
                 outcomes.into_iter().map(Ok).collect()
             }
-            // Refused, and nothing written: one by one, so that only the culprit is refused.
+            // Refused, and nothing written: one by one, so that only the culprit is refused, and what stands on it.
             Err(error) if !error.is_final() && batches.len() > 1 => {
-                batches.iter().flat_map(|batch| self.commit(std::slice::from_ref(batch))).collect()
+                let mut results = Vec::with_capacity(batches.len());
+                for (batch, link) in batches.iter().zip(links) {
+                    match link.broken() {
+                        None => results.extend(self.commit(from_ref(batch), from_ref(link))),
+                        Some(error) => results.push(Err(error)),
+                    }
+                }
+                results
             }
             Err(error) => {
                 self.shared.fail(&error);
+                links.iter().for_each(|link| link.was_refused(&error));
                 batches.iter().map(|_| Err(error.clone())).collect()
             }
         }

@@ -1,5 +1,6 @@
 //! The store: how an actor's state survives a crash, through one writing verb that is all or nothing.
 mod cases; // who owns a case, and when that changes
+mod chain; // commits that stand on one another
 mod commit; // the verb: batches, outcomes and the contract of an engine
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance; // what every engine promises, as tests
@@ -21,6 +22,7 @@ mod writer; // the queue in front of the store: many commits, one flush
 
 pub use self::sled::{SledConfig, SledStore};
 pub use cases::{CaseChange, CaseOffer, CaseOwner, ListedCase};
+pub(crate) use chain::{Chain, Link};
 pub use commit::{Batch, BatchOutcome, CommitSeq, Delivered, Scan, Store, StorePromise, Writer};
 pub use damage::{Damage, DamagePlace, DamageReason};
 pub use error::{Cause, StoreError};

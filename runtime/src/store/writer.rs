@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::error::catching;
 use super::group::carry_out;
 use super::{
-    Batch, BatchOutcome, CaseOwner, CommitSeq, Delivered, LaidAside, Ownership, Scan, Store, StoreError,
+    Batch, BatchOutcome, CaseOwner, CommitSeq, Delivered, LaidAside, Link, Ownership, Scan, Store, StoreError,
 };
 use crate::address::{ActorPath, Epoch};
 use crate::clock::Clock;
@@ -175,7 +175,7 @@ impl StoreHandle {
     /// Dropped while it waits for a place, nothing is queued. Dropped later, the batch is committed all the same and
     /// the answer is lost. The other batches of the group are not harmed.
     pub(crate) async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
-        self.request(|answer| Request::Commit { batch, answer }).await
+        self.request(|answer| Request::Commit { batch, link: Link::Free, answer }).await
     }
 
     /// A place in the queue, for a batch whose outcome others must see before anything that is committed later.
@@ -303,7 +303,17 @@ impl QueuePlace {
         batch: Batch,
         then: impl FnOnce(Result<Committed, CommitError>) + Send + 'static,
     ) {
-        self.send(Request::Commit { batch, answer: Answer::new(then) });
+        self.commit_linked(batch, Link::Free, then);
+    }
+
+    /// As [`commit`](QueuePlace::commit), of a batch that stands on those before it.
+    pub(crate) fn commit_linked(
+        self,
+        batch: Batch,
+        link: Link,
+        then: impl FnOnce(Result<Committed, CommitError>) + Send + 'static,
+    ) {
+        self.send(Request::Commit { batch, link, answer: Answer::new(then) });
     }
 
     fn send(self, request: Request) {
@@ -377,7 +387,7 @@ impl<T> Drop for Answer<T> {
 }
 
 pub(super) enum Request {
-    Commit { batch: Batch, answer: Answer<Committed> },
+    Commit { batch: Batch, link: Link, answer: Answer<Committed> },
     Claim { actor: ActorPath, at_least: Epoch, answer: Answer<Claim> },
     Read { read: Read, abandon: Abandon },
 }
