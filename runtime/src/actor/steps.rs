@@ -94,6 +94,12 @@ impl<A: Actor> Context<'_, A> {
         journal.is_some_and(|journal| is_requested() || journal.log().knows(self.head.origin()))
     }
 
+    /// Whether there can be any [`trouble`](Context::trouble).
+    #[inline]
+    pub(crate) fn has_journal(&self) -> bool {
+        self.journal.is_some()
+    }
+
     /// What kept the message from its end, if the handler found it or, at its end, did not make a step of its journal any
     /// more.
     pub(crate) fn trouble(&mut self, is_end: bool) -> Option<Found> {

@@ -48,21 +48,25 @@ pub(crate) struct Terms<A: Actor> {
 }
 
 /// A cell with its type: what an [`ActorRef`](crate::ActorRef) points to.
+///
+/// In this order: what is only read with each message, then more than a cache line that is hardly used, then the mailbox,
+/// where each message writes.
+#[repr(C)]
 pub(crate) struct Cell<A: Actor> {
     pub(crate) core: Arc<CellCore>,
-    /// Those of the next life; the one that runs keeps its own.
-    terms: Mutex<Arc<Terms<A>>>,
+    pub(crate) durability: Option<Arc<Durability<A>>>,
     /// What its mailbox was made with: that stays, whatever later terms say.
     pub(crate) overflow: Overflow,
-    pub(crate) mailbox: Mailbox<A::Inbox>,
-    pub(crate) durability: Option<Arc<Durability<A>>>,
+    /// Whether a life has begun here since the store was opened.
+    pub(crate) is_opened: AtomicBool,
+    ending: Mutex<()>,
+    /// Those of the next life; the one that runs keeps its own.
+    terms: Mutex<Arc<Terms<A>>>,
     pub(crate) quarantine: Quarantine<A::Inbox>,
     pub(crate) repeats: Repeats<A::Inbox>,
     pub(crate) parking: ParkingPlace,
-    /// Whether a life has begun here since the store was opened.
-    pub(crate) is_opened: AtomicBool,
     pub(crate) watched: Watched,
-    ending: Mutex<()>,
+    pub(crate) mailbox: Mailbox<A::Inbox>,
 }
 
 impl<A: Actor> Cell<A> {

@@ -22,23 +22,24 @@ use crate::sync::raced::atomic::{AtomicUsize, Ordering, fence};
 use crate::sync::raced::{Mutex, MutexGuard, lock};
 
 /// What senders write and what the reader writes must not share a cache line, or each waits for the other's core with
-/// every message: the order of the fields keeps them apart, and nothing has to be aligned for it, which costs more than
-/// it brings where there are many actors.
+/// every message: the order of the fields keeps them apart. Nothing is aligned for it, which costs memory and time where
+/// there are many actors.
 #[repr(C)]
 pub(crate) struct Mailbox<E> {
-    /// Senders in line, so that the reader need not lock to see that there are none. Written only under the lock of
-    /// `inbound`.
-    pub(super) in_line: AtomicUsize,
     pub(super) inbound: Mutex<Inbound<E>>,
     /// Places ever given away, to a message or on a promise. Written only under the lock of `inbound`.
     pub(super) given: AtomicUsize,
     pub(super) spec: MailboxSpec,
     pub(super) clock: Clock,
-    between: [u8; BETWEEN],
-    pub(super) batch: Mutex<Batch<E>>,
+    /// Senders in line, so that the reader need not lock to see that there are none. Written only under the lock of
+    /// `inbound`.
+    pub(super) in_line: AtomicUsize,
+    _between: Line,
     /// Places ever freed. Written only under the lock of `batch`. What is given and not freed is the length: two
     /// counters with one writer each, so that neither side pays for the other's.
     pub(super) freed: AtomicUsize,
+    _behind: Line,
+    pub(super) batch: Mutex<Batch<E>>,
 }
 
 /// Adds to a counter whose writers hold a lock: no read-modify-write on the bus.
@@ -46,8 +47,8 @@ pub(super) fn add(counter: &AtomicUsize, n: usize) {
     counter.store(counter.load(Ordering::Relaxed).wrapping_add(n), Ordering::Release);
 }
 
-/// A line of the cache, less what only stands there to be read.
-const BETWEEN: usize = 64 - size_of::<MailboxSpec>() - size_of::<Clock>();
+/// As long as a line of the cache.
+type Line = [u8; 64];
 
 /// A message that waits, and what is known of it.
 pub(crate) struct Queued<E> {
@@ -104,7 +105,6 @@ impl<E: Parcel> Mailbox<E> {
         Mailbox {
             spec: MailboxSpec { capacity: spec.capacity.max(1), ..spec },
             clock,
-            in_line: AtomicUsize::new(0),
             inbound: Mutex::new(Inbound {
                 items: VecDeque::new(),
                 arrivals: Arrivals::default(),
@@ -114,7 +114,9 @@ impl<E: Parcel> Mailbox<E> {
                 last_id: 0,
             }),
             given: AtomicUsize::new(0),
-            between: [0; BETWEEN],
+            in_line: AtomicUsize::new(0),
+            _between: [0; 64],
+            _behind: [0; 64],
             batch: Mutex::new(Batch::default()),
             freed: AtomicUsize::new(0),
         }

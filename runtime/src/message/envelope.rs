@@ -131,12 +131,16 @@ impl Head {
         (self.id, self.tries, self.trace, self.kind) = (other.id, other.tries, other.trace, other.kind);
         self.has_fallen = other.has_fallen;
         self.whom = other.whom;
-        if self.kept.is_some() || other.kept.is_some() {
-            self.kept.clone_from(&other.kept);
+        if self.kept.is_some() || other.kept.is_some() || self.sender.is_some() || other.sender.is_some() {
+            self.copy_shared_from(other);
         }
-        if self.sender.is_some() || other.sender.is_some() {
-            self.sender.clone_from(&other.sender);
-        }
+    }
+
+    /// Apart, so that the rest stays small where neither is there.
+    #[inline(never)]
+    fn copy_shared_from(&mut self, other: &Head) {
+        self.kept.clone_from(&other.kept);
+        self.sender.clone_from(&other.sender);
     }
 
     /// The number under which the message was accepted first.
@@ -272,16 +276,9 @@ impl<M: Message> Envelope<M> {
             return Err(Box::new(NotDone::Expired));
         }
         let outcome = caught(pin!(actor.handle(message, cx))).await;
-        // Whether this is the end of the message, as far as its handler is concerned.
-        let is_end = match &outcome {
-            Ok(Ok(_)) => true,
-            Ok(Err(failure)) => {
-                failure.is_answered_elsewhere()
-                    || matches!(failure.class(), FailureClass::Invalid | FailureClass::Exhausted)
-            }
-            Err(_) => false,
-        };
-        if let Some(found) = cx.trouble(is_end) {
+        if cx.has_journal()
+            && let Some(found) = cx.trouble(is_end(&outcome))
+        {
             drop_quietly(outcome);
             return Err(Box::new(match found {
                 Found::Parked(parked) => NotDone::Parked(parked),
@@ -313,6 +310,18 @@ impl<M: Message> Envelope<M> {
             None => {}
         }
         Ok(())
+    }
+}
+
+/// Whether this is the end of the message, as far as its handler is concerned.
+fn is_end<R>(outcome: &Result<Result<R, Failure>, String>) -> bool {
+    match outcome {
+        Ok(Ok(_)) => true,
+        Ok(Err(failure)) => {
+            failure.is_answered_elsewhere()
+                || matches!(failure.class(), FailureClass::Invalid | FailureClass::Exhausted)
+        }
+        Err(_) => false,
     }
 }
 
