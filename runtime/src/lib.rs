@@ -31,7 +31,7 @@ mod world;
 
 pub use actor::{
     Accepts, Actor, ActorSpec, AskStep, CaseError, Context, DecodeError, Durable, DurableInbox,
-    DurableMessage, ExitPhase, ExitReason, Handler, Inbox, MigrateError, Open, ProtectionOver,
+    DurableMessage, ExitPhase, ExitReason, Handler, Inbox, Log, MigrateError, Open, ProtectionOver,
     SnapshotPolicy, TimerHandle,
 };
 pub use address::*;

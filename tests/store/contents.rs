@@ -4,13 +4,13 @@
 //! commit, and content that follows from none was half applied. Each batch holds a state, and mail: message `n` goes to
 //! the next actor, which writes a journal for it with its commit `n + 1`, and with `n + 4` is done with it or lays it
 //! aside, to forget it with `n + 7`. The timer that is set with `n` fires with `n + 3`, and what it sent is done with
-//! `n + 6`.
+//! `n + 6`. Each commit appends an entry to a log, and trims it to the newest three.
 
 use std::ops::RangeInclusive;
 
 use greenroom::{
-    ActorPath, Batch, BatchOutcome, CommitSeq, Damage, Delivered, Epoch, JournalEntry, LaidAside, MessageId,
-    Record, Scan, Snapshot, Store, StoreError, StoredAnswer, StoredMessage, StoredTimer, Tries,
+    ActorPath, Batch, BatchOutcome, CommitSeq, Damage, Delivered, Epoch, JournalEntry, LaidAside, LogEntry,
+    MessageId, Record, Scan, Snapshot, Store, StoreError, StoredAnswer, StoredMessage, StoredTimer, Tries,
 };
 
 /// Paths of which one is the start of another.
@@ -165,6 +165,8 @@ fn batch(n: u64, lens: Lens) -> Batch {
         records.push(Record::Journal(entry(n - 1)));
     }
     records.push(Record::Deliver { to: path(receiver(n)), message: message(n) });
+    records.push(Record::Append(logged(n)));
+    records.push(Record::Trim { log: 0, keep: n.saturating_sub(6)..n + 1 });
     if is_born(n) {
         records.push(Record::Birth { of: path(receiver(n)), content: mail(n, 3) });
     }
@@ -203,6 +205,7 @@ fn kept_after(n: u64, actor: usize, lens: Lens) -> Kept {
         snapshot: newest.map(|n| snapshot(n, lens)),
         inbox,
         journal: last(6).filter(has_journal).map(entry).collect(),
+        logs: newest.into_iter().flat_map(|n| n.saturating_sub(6)..=n).filter(own).map(logged).collect(),
         timers: newest.map(timer).into_iter().collect(),
         birth: (1..=n).rev().find(|n| sent(n) && is_born(*n)).map(|n| mail(n, 3)),
         damage: Vec::new(),
@@ -224,6 +227,7 @@ fn is_left_of(found: &Kept, expected: &Kept, actor: usize, n: u64, lens: Lens) -
         && scan.snapshot.as_ref().is_none_or(is_of_the_past)
         && scan.inbox.iter().all(is_expected)
         && scan.journal.iter().all(|entry| known.journal.contains(entry))
+        && scan.logs.iter().all(|entry| known.logs.contains(entry))
         && scan.timers.iter().all(|timer| known.timers.contains(timer))
         && (scan.birth.is_none() || scan.birth == known.birth)
         && found.asides.iter().all(|aside| expected.asides.contains(aside))
@@ -297,6 +301,11 @@ fn tries(n: u64) -> Tries {
 
 fn entry(n: u64) -> JournalEntry {
     JournalEntry { message: message_id(n), place: 0, content: mail(n, 1) }
+}
+
+/// An entry of a log, of which the newest three are kept.
+fn logged(n: u64) -> LogEntry {
+    LogEntry { log: 0, index: n, content: mail(n, 5) }
 }
 
 fn timer(n: u64) -> StoredTimer {

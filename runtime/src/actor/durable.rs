@@ -7,11 +7,12 @@ use serde::de::DeserializeOwned;
 
 use crate::actor::Actor;
 use crate::message::Failure;
+use crate::store::DamageReason;
 
 /// An actor whose state can be kept in the store of its runtime.
 ///
 /// The state is the actor itself, by serde; what does not belong in it is `#[serde(skip)]` and made anew in
-/// [`resume`](Durable::resume). There are two ways to keep it:
+/// [`resume`](Durable::resume). What of it only grows is a [`Log`](crate::Log). There are two ways to keep it:
 ///
 /// * [`durable`](crate::ActorSpec::durable): each message is a transaction. It is on disk before its sender hears that it
 ///   was accepted; state, reply, and what the handler sends through its [`Context`](crate::Context) are committed together
@@ -73,6 +74,27 @@ pub enum MigrateError {
         stored: String,
         /// Name in this program.
         expected: &'static str,
+    },
+    /// An entry of a log of the state is damaged or missing. Nothing is made up in its place: bring the entry back, or
+    /// [erase](crate::Runtime::erase) the actor.
+    #[error("entry {index} of log {log} of the state is lost: {reason}")]
+    LostEntry {
+        /// Which log of the actor.
+        log: u32,
+        /// The index of the entry.
+        index: u64,
+        /// What became of it.
+        reason: DamageReason,
+    },
+    /// The bytes of an entry of a log cannot be read: its form was changed without raising the version.
+    #[error("entry {index} of log {log} of the state cannot be read")]
+    UnreadableEntry {
+        /// Which log of the actor.
+        log: u32,
+        /// The index of the entry.
+        index: u64,
+        /// What serde says of it.
+        source: rmp_serde::decode::Error,
     },
     /// The bytes cannot be read as this state: its form was changed without raising the version.
     #[error("the stored state cannot be read")]

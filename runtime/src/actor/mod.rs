@@ -9,6 +9,7 @@ mod durable;
 mod exit;
 pub(crate) mod held;
 mod inbox;
+mod log;
 mod protection;
 mod reminders;
 pub(crate) mod scope;
@@ -25,6 +26,7 @@ pub use inbox::{
     Accepts, DecodeError, DurableInbox, DurableMessage, Inbox, Open, again_from_bytes, answer_from,
     blank_head, distinct, upgrade_from,
 };
+pub use log::Log;
 pub use protection::ProtectionOver;
 pub use scope::TimerHandle;
 pub use spec::ActorSpec;

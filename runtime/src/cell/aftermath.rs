@@ -131,7 +131,7 @@ impl<A: Actor> Life<A> {
     }
 
     /// Throws away what the handler changed. `Some`: the incarnation ends over it.
-    async fn roll_back(&mut self, actor: &mut A, journal: &Option<Box<Journal>>) -> Option<ExitReason> {
+    async fn roll_back(&mut self, actor: &mut A, journal: &mut Option<Box<Journal>>) -> Option<ExitReason> {
         let (cell, terms) = (self.cell.clone(), self.terms.clone());
         let (Some(durability), Some(journal)) = (&cell.durability, journal) else { return None };
         journal.log().drop_pending();

@@ -12,6 +12,7 @@ use std::{future, pin::Pin};
 use tokio::sync::oneshot;
 
 use super::durability::Journal;
+use super::logs::Marks;
 use crate::message::MessageId;
 use crate::store::{Chain, CommitError, Link};
 
@@ -40,8 +41,15 @@ struct UnderWay {
     message: MessageId,
     outcome: Outcome<()>,
     bytes: usize,
-    /// The state of before, and its number, if there is a new one.
-    before: Option<(u64, Vec<u8>)>,
+    /// What there was before, if there is a new state.
+    before: Option<Before>,
+}
+
+/// A state, as it was stored: its number, its bytes, its logs.
+struct Before {
+    seq: u64,
+    state: Vec<u8>,
+    logs: Marks,
 }
 
 impl RunAhead {
@@ -141,13 +149,23 @@ impl Journal {
         is_new: bool,
     ) {
         let before = is_new.then(|| {
-            let seq = self.seq;
-            self.is_stored();
-            (seq, std::mem::take(&mut self.scratch))
+            let (seq, logs) = (self.seq, self.logs.marks());
+            self.is_queued();
+            Before { seq, state: std::mem::take(&mut self.scratch), logs }
         });
-        let held = bytes + before.as_ref().map_or(0, |(_, state)| state.len());
+        let held = bytes + before.as_ref().map_or(0, |before| before.state.len());
         self.ahead.bytes += held;
         self.ahead.under_way.push_back(UnderWay { message, outcome, bytes: held, before });
+        self.forget_old_entries();
+    }
+
+    /// Lets go the entries of logs that no state knows to which the life may go back.
+    pub(super) fn forget_old_entries(&mut self) {
+        let Journal { logs, ahead, .. } = self;
+        let refused = ahead.refused.as_ref().map(|(refused, _)| refused);
+        let may_come_back = refused.into_iter().chain(&ahead.under_way);
+        let oldest = may_come_back.filter_map(|under_way| under_way.before.as_ref()).next();
+        logs.forget_before(oldest.map(|before| &before.logs));
     }
 
     /// Waits for `woken`, or until more is known of the commits under way.
@@ -177,8 +195,9 @@ impl Journal {
             drop(outcome.await);
             before = before.or(then);
         }
-        if let Some((seq, state)) = before {
+        if let Some(Before { seq, state, logs }) = before {
             (self.seq, self.last) = (seq, state);
+            self.logs.rewind(logs);
         }
         self.ahead.bytes = 0;
         self.ahead.chain = Arc::default();

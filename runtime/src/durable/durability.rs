@@ -8,10 +8,11 @@ use crate::address::Epoch;
 use crate::cell::place::BoxFuture;
 use crate::cell::{Cell, CellCore, Incarnation, Keeps};
 use crate::durable::ahead::RunAhead;
+use crate::durable::logs::Logs;
 use crate::durable::{StepLog, Timers};
 use crate::message::{Failure, Head, MessageId};
 use crate::runtime::SpawnError;
-use crate::store::{CommitError, SNAPSHOT_LEN_MAX, Snapshot, StoreError, StoreHandle};
+use crate::store::{CONTENT_LEN_MAX, CommitError, SNAPSHOT_LEN_MAX, Snapshot, StoreError, StoreHandle};
 
 type Resume<A> = for<'a> fn(&'a mut A, &'a <A as Actor>::Args) -> BoxFuture<'a, Result<(), Failure>>;
 
@@ -88,6 +89,8 @@ pub(crate) struct Journal {
     /// Whether `last` is newer than what is stored.
     pub(super) is_dirty: bool,
     pub(super) scratch: Vec<u8>,
+    /// The logs of the two.
+    pub(super) logs: Logs,
     /// Messages handled since.
     pub(super) pending: u32,
     /// The journals of its messages.
@@ -138,9 +141,24 @@ impl Journal {
 
     /// The state in `scratch` was stored.
     pub(super) fn is_stored(&mut self) {
+        self.is_queued();
+        self.forget_old_entries();
+    }
+
+    /// The state in `scratch` was stored, or will be before anything that follows.
+    pub(super) fn is_queued(&mut self) {
         self.seq += 1;
         self.is_dirty = false;
         std::mem::swap(&mut self.last, &mut self.scratch);
+        self.logs.is_stored();
+    }
+
+    /// The state in `scratch` is the newest, and not stored yet.
+    pub(super) fn is_not_stored(&mut self) {
+        self.is_dirty |= self.scratch != self.last;
+        std::mem::swap(&mut self.last, &mut self.scratch);
+        self.logs.is_not_stored();
+        self.logs.forget_before(None);
     }
 }
 
@@ -205,9 +223,9 @@ impl<A: Actor> Durability<A> {
     }
 
     /// The state of before the message that failed, in place of what its handler left.
-    pub(crate) async fn before(&self, args: &A::Args, journal: &Journal) -> Result<A, Failure> {
-        let mut actor =
-            (self.decode)(&self.snapshot(journal.seq, journal.last.clone())).map_err(Failure::bug)?;
+    pub(crate) async fn before(&self, args: &A::Args, journal: &mut Journal) -> Result<A, Failure> {
+        let last = self.snapshot(journal.seq, journal.last.clone());
+        let mut actor = journal.logs.read_last(|| (self.decode)(&last)).map_err(Failure::bug)?;
         (self.resume)(&mut actor, args).await?;
         Ok(actor)
     }
@@ -224,8 +242,14 @@ impl<A: Actor> Durability<A> {
         journal: &mut Journal,
     ) -> Result<(), CommitError> {
         journal.scratch.clear();
-        (self.encode)(actor, &mut journal.scratch)
-            .map_err(|error| CommitError::Store(unencodable(core, error)))?;
+        let Journal { scratch, logs, .. } = journal;
+        let encoded = logs.encode(|| (self.encode)(actor, scratch));
+        if let Some(len) = logs.too_long() {
+            let (actor, max) = (core.path.clone(), CONTENT_LEN_MAX);
+            let error = StoreError::TooLarge { actor, what: "log entry", len, max };
+            return Err(CommitError::Store(error));
+        }
+        encoded.map_err(|error| CommitError::Store(unencodable(core, error)))?;
         // At once, also where it is not its turn to be stored: what a failure rolls back to is always storable.
         let len = journal.scratch.len();
         if len > SNAPSHOT_LEN_MAX {

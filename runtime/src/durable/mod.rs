@@ -7,6 +7,7 @@ mod aside; // messages that were laid aside
 mod births; // how actors were made
 mod cases; // who owns which
 mod durability; // how a cell stores its state and its mail
+pub(crate) mod logs; // parts of a state that are appended to
 mod parking; // an actor that waits for a decision
 mod recall; // what a new life begins with
 mod snapshots; // the state alone, now and then

@@ -5,15 +5,16 @@ use std::sync::atomic::Ordering;
 
 use super::ahead::RunAhead;
 use super::durability::{Durability, Journal, MailForm, external, store_of};
+use super::logs::Logs;
 use super::step_log::StepLog;
 use super::timers::Timers;
-use crate::actor::{Actor, DecodeError};
+use crate::actor::{Actor, DecodeError, MigrateError};
 use crate::address::Epoch;
 use crate::cell::{Cell, CellCore, Incarnation};
 use crate::events::RuntimeEvent;
 use crate::mailbox::queue::Queued;
 use crate::message::{Failure, Head, MessageId};
-use crate::store::{Claim, CommitSeq, Damage, DamagePlace, Record, StoredMessage};
+use crate::store::{Claim, CommitSeq, Damage, DamagePlace, DamageReason, Record, StoredMessage};
 use crate::sync::drop_quietly;
 
 impl<A: Actor> Durability<A> {
@@ -37,6 +38,7 @@ impl<A: Actor> Durability<A> {
             DamagePlace::Journal { message, .. } => Some(message),
             _ => None,
         }));
+        let lost = scan.damage.clone();
         report(core, scan.damage);
         let mut tried = None;
         if let Some(form) = self.mail() {
@@ -53,6 +55,7 @@ impl<A: Actor> Durability<A> {
             last: Vec::new(),
             is_dirty: false,
             scratch: Vec::new(),
+            logs: Logs::default(),
             pending: 0,
             log: Arc::new(log),
             timers: Arc::new(Timers::new(scan.timers)),
@@ -62,7 +65,9 @@ impl<A: Actor> Durability<A> {
         };
         let mut actor = match scan.snapshot {
             Some(snapshot) => {
-                let mut actor = (self.decode)(&snapshot).map_err(Failure::bug)?;
+                let read = Logs::read(scan.logs, &lost, || (self.decode)(&snapshot));
+                let (mut actor, logs) = read.map_err(|error| unread(core, error))?;
+                journal.logs = logs;
                 (self.resume)(&mut actor, args).await?;
                 journal.seq = snapshot.seq;
                 // A migrated state is stored at once, in its new form.
@@ -70,7 +75,11 @@ impl<A: Actor> Durability<A> {
                 journal.last = snapshot.state;
                 actor
             }
-            None => A::start(args).await?,
+            None => {
+                let read = Logs::read(scan.logs, &lost, || Ok(()));
+                journal.logs = read.map_err(|error| unread(core, error))?.1;
+                A::start(args).await?
+            }
         };
         self.begin_with(cell, &mut actor, &mut journal, tried)
             .await
@@ -92,6 +101,16 @@ fn report(core: &CellCore, damage: Vec<Damage>) {
         tracing::error!(actor = %core.path, %damage, "a stored record was refused; the one before is used");
         core.world.publish(RuntimeEvent::RecordDamaged { path: core.path.clone(), damage });
     }
+}
+
+/// What became of a life whose state cannot be read.
+fn unread(core: &CellCore, error: MigrateError) -> Failure {
+    // Of a damaged entry the scan has told.
+    if let MigrateError::LostEntry { log, index, reason: reason @ DamageReason::Missing } = error {
+        let place = DamagePlace::LogEntry { log, index };
+        report(core, vec![Damage { actor: core.path.clone(), place, reason }]);
+    }
+    Failure::bug(error)
 }
 
 /// Makes the mailbox what `stored` says of everything up to `seq`; what came later is in it already.

@@ -19,8 +19,7 @@ impl<A: Actor> Durability<A> {
         match self.kept {
             Kept::State(SnapshotPolicy::EveryMessages(n)) if journal.pending < n.max(1) => {
                 self.encode(&cell.core, actor, journal)?;
-                journal.is_dirty |= journal.scratch != journal.last;
-                std::mem::swap(&mut journal.last, &mut journal.scratch);
+                journal.is_not_stored();
                 Ok(())
             }
             Kept::State(_) | Kept::Everything(_) => self.flush(cell, actor, journal).await,
@@ -56,6 +55,7 @@ impl<A: Actor> Durability<A> {
         let is_new = journal.is_new();
         if is_new {
             records.push(Record::Snapshot(self.snapshot(journal.seq + 1, journal.scratch.clone())));
+            records.extend(journal.logs.take_records());
         }
         let store = cell.core.world.store().ok_or(CommitError::Store(StoreError::Closed))?;
         store.commit(Batch::of(cell.core.path.clone(), journal.epoch, records)).await?;
@@ -75,13 +75,15 @@ impl<A: Actor> Durability<A> {
             return Ok(());
         }
         journal.scratch.clone_from(&journal.last);
+        journal.logs.go_back_to_last();
         self.store_scratch(cell, journal).await
     }
 
     async fn store_scratch(&self, cell: &Arc<Cell<A>>, journal: &mut Journal) -> Result<(), CommitError> {
         let store = cell.core.world.store().ok_or(CommitError::Store(StoreError::Closed))?;
-        let snapshot = self.snapshot(journal.seq + 1, journal.scratch.clone());
-        let batch = Batch::of(cell.core.path.clone(), journal.epoch, vec![Record::Snapshot(snapshot)]);
+        let mut records = vec![Record::Snapshot(self.snapshot(journal.seq + 1, journal.scratch.clone()))];
+        records.extend(journal.logs.take_records());
+        let batch = Batch::of(cell.core.path.clone(), journal.epoch, records);
         // From here until the answer of the store, nobody can say whether the message in hand was applied.
         cell.mailbox.mark_settling(journal.incarnation.0, true);
         let committed = store.commit(batch).await;

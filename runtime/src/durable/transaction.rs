@@ -39,6 +39,7 @@ impl<A: Actor> Durability<A> {
         let has_new_state = journal.is_new();
         if has_new_state {
             records.push(Record::Snapshot(self.snapshot(journal.seq + 1, journal.scratch.clone())));
+            records.extend(journal.logs.take_records());
         }
         let message = head.id;
         let answer = held.answer.take();

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{
-    CaseOwner, Damage, JournalEntry, LaidAside, ListedCase, Ownership, Record, Snapshot, StoreError,
-    StoredMessage, StoredTimer,
+    CaseOwner, Damage, JournalEntry, LaidAside, ListedCase, LogEntry, Ownership, Record, Snapshot,
+    StoreError, StoredMessage, StoredTimer,
 };
 use crate::address::{ActorPath, Epoch};
 use crate::message::MessageId;
@@ -20,6 +20,8 @@ use crate::message::MessageId;
 /// * Batches of one group apply in their order; so do the records of a batch.
 /// * A message that was delivered is in each later scan of its receiver, in the order of its number, until a batch says
 ///   that it is [`Done`](Record::Done), or [laid aside](Record::LayAside).
+/// * An entry of a log that was [appended](Record::Append) is in each later scan of its writer, until one of that index takes
+///   its place or it is [trimmed](Record::Trim).
 /// * Of each case there is one record. A batch that changes one holds only if the record says what it
 ///   [expects](super::CaseChange); else it is refused, and alone refused.
 /// * `scan` returns nothing it cannot vouch for: it falls back to the record before, and says so in
@@ -250,6 +252,8 @@ pub struct Scan {
     pub inbox: Vec<StoredMessage>,
     /// The journals of all its messages, by message and place.
     pub journal: Vec<JournalEntry>,
+    /// The entries of its logs, by log and index, whether its state knows them or not.
+    pub logs: Vec<LogEntry>,
     /// Its timers, by name.
     pub timers: Vec<StoredTimer>,
     /// How it was made, if that was written down.
@@ -267,6 +271,7 @@ impl Scan {
         let inbox: usize = self.inbox.iter().map(|message| message.body.len()).sum();
         let journal: usize = self.journal.iter().map(|entry| entry.content.len()).sum();
         let timers: usize = self.timers.iter().map(|timer| timer.message.body.len()).sum();
-        state + birth + inbox + journal + timers
+        let logs: usize = self.logs.iter().map(|entry| entry.content.len()).sum();
+        state + birth + inbox + journal + logs + timers
     }
 }

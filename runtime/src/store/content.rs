@@ -116,6 +116,7 @@ pub(crate) fn damage(actor: &ActorPath, key: &ContentKey, reason: DamageReason) 
         ContentKey::LaidAside(id) => DamagePlace::LaidAside { id: *id },
         ContentKey::Timer(_) => DamagePlace::Timer,
         ContentKey::Birth => DamagePlace::Birth,
+        ContentKey::Entry(log, index) => DamagePlace::LogEntry { log: *log, index: *index },
     };
     Damage { actor: actor.clone(), place, reason }
 }

@@ -62,6 +62,13 @@ pub enum DamagePlace {
     Timer,
     /// How the actor was made.
     Birth,
+    /// An entry of a log.
+    LogEntry {
+        /// Which log of the actor.
+        log: u32,
+        /// The index of the entry.
+        index: u64,
+    },
     /// A record under a key that this version does not write.
     Stray,
 }
@@ -100,6 +107,7 @@ impl fmt::Display for DamagePlace {
             DamagePlace::Request => f.write_str("the record of a request"),
             DamagePlace::LaidAside { id } => write!(f, "message {id}, which was laid aside,"),
             DamagePlace::Timer => f.write_str("a timer"),
+            DamagePlace::LogEntry { log, index } => write!(f, "entry {index} of log {log}"),
             DamagePlace::Birth => f.write_str("the record of how it was made"),
             DamagePlace::Stray => f.write_str("an unexpected record"),
         }

@@ -39,7 +39,7 @@ struct Group<'a> {
 
 enum Waiter {
     Commit(Answer<Committed>),
-    Claim(Answer<Claim>, Epoch, Scan),
+    Claim(Answer<Claim>, Epoch, Box<Scan>),
 }
 
 impl Group<'_> {
@@ -54,7 +54,11 @@ impl Group<'_> {
             Ok(scan) => {
                 let epoch = scan.epoch.max(at_least).next();
                 self.loaded_bytes += scan.len_bytes();
-                self.add(Batch::claim(actor, epoch), Link::Free, Waiter::Claim(answer, epoch, scan));
+                self.add(
+                    Batch::claim(actor, epoch),
+                    Link::Free,
+                    Waiter::Claim(answer, epoch, Box::new(scan)),
+                );
             }
             Err(error) => answer.give(Err(error.into())),
         }
@@ -101,7 +105,7 @@ impl Group<'_> {
             match waiter {
                 Waiter::Commit(answer) => answer.give(committed),
                 Waiter::Claim(answer, epoch, scan) => {
-                    answer.give(committed.map(|Committed { seq, .. }| Claim { epoch, scan, seq }));
+                    answer.give(committed.map(|Committed { seq, .. }| Claim { epoch, scan: *scan, seq }));
                 }
             }
         }

@@ -48,9 +48,18 @@ pub(crate) fn commit(engine: &impl Engine, group: &[Batch]) -> Result<Vec<BatchO
 /// [`Store::scan`](super::Store::scan) on any engine.
 pub(crate) fn scan(engine: &impl Engine, actor: &ActorPath) -> Result<Scan, StoreError> {
     position(engine)?;
-    let Recovered { epoch, newest, inbox, journal, timers, birth, damage, .. } =
+    let Recovered { epoch, newest, inbox, journal, logs, timers, birth, damage, .. } =
         recover(actor, &engine.entries(&actor_prefix(actor))?)?;
-    Ok(Scan { epoch, snapshot: newest.map(|(_, snapshot)| snapshot), inbox, journal, timers, birth, damage })
+    Ok(Scan {
+        epoch,
+        snapshot: newest.map(|(_, snapshot)| snapshot),
+        inbox,
+        journal,
+        logs,
+        timers,
+        birth,
+        damage,
+    })
 }
 
 /// [`Store::unfinished`](super::Store::unfinished) on any engine.

@@ -29,8 +29,8 @@ pub use error::{Cause, StoreError};
 pub use memory_store::MemoryStore;
 pub use ownership::{Ownership, SoleOwner};
 pub use stored::{
-    CONTENT_LEN_MAX, JOURNAL_LEN_MAX, JournalEntry, LaidAside, REQUEST_LEN_MAX, Record, SNAPSHOT_LEN_MAX,
-    Snapshot, StoredAnswer, StoredMessage, StoredTimer, Tries,
+    CONTENT_LEN_MAX, JOURNAL_LEN_MAX, JournalEntry, LaidAside, LogEntry, REQUEST_LEN_MAX, Record,
+    SNAPSHOT_LEN_MAX, Snapshot, StoredAnswer, StoredMessage, StoredTimer, Tries,
 };
 pub(crate) use writer::{Claim, Committed, Stall, StoreHandle, store_writer, whose};
 pub use writer::{CommitError, WriterStats};

@@ -13,6 +13,7 @@
 //!        10 <path> 00 07 <message u64>           a message that was laid aside (*)
 //!        10 <path> 00 08 <length u8> <name>      a timer (*)
 //!        10 <path> 00 09                         how the actor was made (*)
+//!        10 <path> 00 0a <log u32> <index u64>   one entry of a log of its state (*)
 //!        20 00 <case>                            who owns a case
 //!
 //! (*)    what does not fit goes on under the same key and <index u32>, from 1: see `content`
@@ -102,6 +103,8 @@ pub(crate) enum ContentKey {
     LaidAside(MessageId),
     Timer(String),
     Birth,
+    /// Of which log, and at which index.
+    Entry(u32, u64),
 }
 
 impl ContentKey {
@@ -113,6 +116,7 @@ impl ContentKey {
             ContentKey::LaidAside(_) => Kind::LaidAside,
             ContentKey::Timer(_) => Kind::Timer,
             ContentKey::Birth => Kind::Birth,
+            ContentKey::Entry(..) => Kind::Entry,
         }
     }
 
@@ -126,6 +130,11 @@ impl ContentKey {
             ContentKey::Request(request) => named(key, REQUEST, request),
             ContentKey::Timer(name) => named(key, TIMER, name),
             ContentKey::Birth => key.push(BIRTH),
+            ContentKey::Entry(log, index) => {
+                key.push(LOG);
+                key.extend(log.to_be_bytes());
+                key.extend(index.to_be_bytes());
+            }
             ContentKey::LaidAside(id) => tagged(key, LAID_ASIDE, id.0),
         }
     }
@@ -139,6 +148,10 @@ impl ContentKey {
             REQUEST => ContentKey::Request(name(&mut rest)?),
             TIMER => ContentKey::Timer(name(&mut rest)?),
             BIRTH => ContentKey::Birth,
+            LOG => {
+                let log = u32::from_be_bytes(*take(&mut rest)?);
+                ContentKey::Entry(log, u64::from_be_bytes(*take(&mut rest)?))
+            }
             LAID_ASIDE => ContentKey::LaidAside(message(&mut rest)?),
             _ => return None,
         };
@@ -156,6 +169,7 @@ const ANSWER_END: u8 = 0x06;
 const LAID_ASIDE: u8 = 0x07;
 const TIMER: u8 = 0x08;
 const BIRTH: u8 = 0x09;
+const LOG: u8 = 0x0a;
 
 fn tagged(key: &mut Vec<u8>, tag: u8, number: u64) {
     key.push(tag);
@@ -248,6 +262,14 @@ pub(crate) fn unfinished_prefixes(actor: &ActorPath) -> [Vec<u8>; 3] {
     })
 }
 
+/// What the keys of all entries of a log of `actor` start with; they are sorted by index.
+pub(crate) fn log_prefix(actor: &ActorPath, log: u32) -> Vec<u8> {
+    let mut key = actor_prefix(actor);
+    key.push(LOG);
+    key.extend(log.to_be_bytes());
+    key
+}
+
 /// What the keys of everything that was laid aside of `actor` start with.
 pub(crate) fn laid_aside_prefix(actor: &ActorPath) -> Vec<u8> {
     let mut key = actor_prefix(actor);
@@ -319,6 +341,8 @@ pub(crate) enum Kind {
     Timer = 11,
     Birth = 12,
     Case = 13,
+    /// One entry of a log.
+    Entry = 14,
 }
 
 /// Why a value is no record.
@@ -475,6 +499,7 @@ mod tests {
             ContentKey::LaidAside(id),
             ContentKey::Timer("wake".into()),
             ContentKey::Birth,
+            ContentKey::Entry(7, 70_000),
         ];
         let contents = contents.into_iter().flat_map(|content| {
             [RecordKey::Content(content.clone(), 0), RecordKey::Content(content, 70_000)]

@@ -3,7 +3,7 @@
 //!
 //! The slot that the head names, if it is whole and carries the head's sequence number; else the newest whole slot;
 //! else none. Both slots are always checked, and whatever is refused is reported, also where it did no harm: damage in
-//! the spare slot is better known before it is needed. A damaged message, journal entry, timer or birth is left out and
+//! the spare slot is better known before it is needed. A damaged message, entry of a journal or a log, timer or birth is left out and
 //! reported; and so is a lost one, where another record [tells of it](Tie).
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,8 +16,8 @@ use super::record::{
 use super::stored_form::{Request, laid_aside_from_bytes, message_from_bytes, timer_from_bytes};
 use super::ties::Tie;
 use super::{
-    Damage, DamagePlace, DamageReason, JournalEntry, SNAPSHOT_LEN_MAX, Snapshot, StoreError, StoredMessage,
-    StoredTimer, Tries,
+    Damage, DamagePlace, DamageReason, JournalEntry, LogEntry, SNAPSHOT_LEN_MAX, Snapshot, StoreError,
+    StoredMessage, StoredTimer, Tries,
 };
 use crate::address::{ActorPath, Epoch};
 
@@ -31,6 +31,7 @@ pub(crate) struct Recovered {
     pub(crate) extents: Extents,
     pub(crate) inbox: Vec<StoredMessage>,
     pub(crate) journal: Vec<JournalEntry>,
+    pub(crate) logs: Vec<LogEntry>,
     pub(crate) timers: Vec<StoredTimer>,
     pub(crate) birth: Option<Vec<u8>>,
     pub(crate) damage: Vec<Damage>,
@@ -105,7 +106,8 @@ pub(crate) fn recover(actor: &ActorPath, entries: &Entries) -> Result<Recovered,
     {
         reader.refuse(DamagePlace::SlotHeader { slot: spare.number() }, DamageReason::Missing);
     }
-    let (mut inbox, mut journal, mut timers, mut birth) = (Vec::new(), Vec::new(), Vec::new(), None);
+    let (mut inbox, mut journal, mut logs) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut timers, mut birth) = (Vec::new(), None);
     for (key, parts) in &contents {
         let Some(content) = reader.content(key, parts)? else { continue };
         match *key {
@@ -123,6 +125,7 @@ pub(crate) fn recover(actor: &ActorPath, entries: &Entries) -> Result<Recovered,
                 None => reader.refuse(DamagePlace::Timer, DamageReason::Malformed),
             },
             ContentKey::Birth => birth = Some(content),
+            ContentKey::Entry(log, index) => logs.push(LogEntry { log, index, content }),
             // The two below are looked up when they are needed; whether they can be is said here.
             ContentKey::Request(ref name) => match Request::from_bytes(&content) {
                 Some(request) => ties.push(Tie::of_request(name, &request)),
@@ -143,6 +146,7 @@ pub(crate) fn recover(actor: &ActorPath, entries: &Entries) -> Result<Recovered,
         extents,
         inbox,
         journal,
+        logs,
         timers,
         birth,
         damage: reader.damage,

@@ -1,4 +1,7 @@
-//! What is kept of an actor: its state, the messages that wait, the journals of their steps, what was laid aside.
+//! What is kept of an actor: its state with the logs of it, the messages that wait, the journals of their steps, what was
+//! laid aside.
+
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +27,16 @@ pub const REQUEST_LEN_MAX: usize = 200;
 pub enum Record {
     /// The whole state of the writer; it takes the place of the snapshot before.
     Snapshot(Snapshot),
+    /// Adds an entry to a log of the writer, in the place of one with that index. Which entries its state knows, the state
+    /// itself says; the writer sees to it that those of both kept snapshots are there.
+    Append(LogEntry),
+    /// Deletes the entries of a log of the writer whose index is not in `keep`.
+    Trim {
+        /// Which log.
+        log: u32,
+        /// What is kept of it; nothing, if it is empty.
+        keep: Range<u64>,
+    },
     /// Puts a message into the inbox of `to`, behind all that wait there, unless `to` knows its request id. `id` and
     /// `origin` of the message are not read: the commit numbers it.
     Deliver {
@@ -124,6 +137,7 @@ impl Record {
             Record::Deliver { message, .. } => message.body.len(),
             Record::Done { answer, .. } => answer.as_ref().map_or(0, |answer| answer.body.len()),
             Record::Journal(entry) => entry.content.len(),
+            Record::Append(entry) => entry.content.len(),
             Record::SetTimer(timer) => timer.message.body.len(),
             Record::Birth { content, .. } => content.len(),
             Record::Tries { .. }
@@ -134,6 +148,7 @@ impl Record {
             | Record::Fire { .. }
             | Record::Erase { .. }
             | Record::Case { .. }
+            | Record::Trim { .. }
             | Record::ForgetJournal { .. } => 0,
         }
     }
@@ -144,6 +159,8 @@ impl Record {
             Record::Deliver { to, .. } | Record::Return { to, .. } => Some(to),
             Record::Forget { of, .. } | Record::Birth { of, .. } | Record::Erase { of } => Some(of),
             Record::Snapshot(_)
+            | Record::Append(_)
+            | Record::Trim { .. }
             | Record::Done { .. }
             | Record::Tries { .. }
             | Record::LayAside { .. }
@@ -260,5 +277,16 @@ pub struct JournalEntry {
     /// Its place: a later entry in the same place replaces the one before.
     pub place: u32,
     /// What is written; at most [`JOURNAL_LEN_MAX`] bytes.
+    pub content: Vec<u8>,
+}
+
+/// One entry of a log that is a part of a state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogEntry {
+    /// Which log of the actor.
+    pub log: u32,
+    /// Its index: entries of a log are numbered upwards, from 0, and never again.
+    pub index: u64,
+    /// The encoded entry; at most [`CONTENT_LEN_MAX`] bytes.
     pub content: Vec<u8>,
 }

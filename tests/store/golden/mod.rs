@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 
 use greenroom::testing::RawStore;
 use greenroom::{
-    ActorPath, Batch, BatchOutcome, Chain, CommitSeq, Epoch, JournalEntry, LaidAside, MemoryStore, MessageId,
-    Record, Scan, SledStore, Snapshot, Store, StoredAnswer, StoredMessage, StoredTimer, Tries,
+    ActorPath, Batch, BatchOutcome, Chain, CommitSeq, Epoch, JournalEntry, LaidAside, LogEntry, MemoryStore,
+    MessageId, Record, Scan, SledStore, Snapshot, Store, StoredAnswer, StoredMessage, StoredTimer, Tries,
 };
 
 use crate::place::Place;
@@ -133,7 +133,12 @@ fn written_by_the_store() -> text::Records {
         deliver("desk/a", passed_on()),
     ]));
     let [first, second] = journal();
+    let [short, long_one] = logs();
     commit(of_desk(vec![
+        Record::Append(LogEntry { index: 6, ..short.clone() }),
+        Record::Append(short),
+        Record::Append(long_one),
+        Record::Trim { log: 0, keep: 7..8 },
         Record::Tries { message: MessageId(5), tries: Tries { falls: 2, openings: 1 } },
         Record::Journal(first),
         Record::Journal(second),
@@ -156,6 +161,7 @@ fn desk() -> Scan {
             ..long()
         }],
         journal: vec![first, second],
+        logs: logs().to_vec(),
         timers: vec![timer()],
         birth: Some(b"as a desk".to_vec()),
         damage: Vec::new(),
@@ -221,6 +227,12 @@ fn journal() -> [JournalEntry; 2] {
     let entry =
         |place, content: &[u8]| JournalEntry { message: MessageId(5), place, content: content.to_vec() };
     [entry(0, b"intends"), entry(1, b"has done")]
+}
+
+/// The second in more than one part.
+fn logs() -> [LogEntry; 2] {
+    let entry = |log, index, content: &[u8]| LogEntry { log, index, content: content.to_vec() };
+    [entry(0, 7, b"an entry"), entry(1, 0, &[b'e'; 5_000])]
 }
 
 fn path(actor: &str) -> ActorPath {

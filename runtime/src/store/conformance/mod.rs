@@ -6,6 +6,7 @@
 mod asides; // messages that were laid aside, returned, forgotten
 mod births; // how actors were made, and their end
 mod contents; // bodies, journals, tries
+mod logs; // logs of a state: appended, trimmed, damaged
 mod message_damage; // damage of messages and of what belongs to them
 mod messages; // messages that wait, their tries and journals
 mod owners; // cases: one owner each
@@ -20,7 +21,7 @@ mod unfinished; // who has something to see to
 
 use records::*;
 pub use {
-    asides::*, births::*, contents::*, message_damage::*, messages::*, owners::*, request_damage::*,
+    asides::*, births::*, contents::*, logs::*, message_damage::*, messages::*, owners::*, request_damage::*,
     requests::*, state_damage::*, states::*, timer_damage::*, timers::*, unfinished::*,
 };
 
@@ -31,8 +32,9 @@ use super::record::{
 };
 use super::{
     Batch, BatchOutcome, CONTENT_LEN_MAX, CaseChange, CaseOffer, CaseOwner, CommitSeq, Damage, DamagePlace,
-    DamageReason, Delivered, JOURNAL_LEN_MAX, JournalEntry, LaidAside, ListedCase, REQUEST_LEN_MAX, Record,
-    SNAPSHOT_LEN_MAX, Scan, Snapshot, Store, StoreError, StoredAnswer, StoredMessage, StoredTimer, Tries,
+    DamageReason, Delivered, JOURNAL_LEN_MAX, JournalEntry, LaidAside, ListedCase, LogEntry, REQUEST_LEN_MAX,
+    Record, SNAPSHOT_LEN_MAX, Scan, Snapshot, Store, StoreError, StoredAnswer, StoredMessage, StoredTimer,
+    Tries,
 };
 use crate::address::{ActorPath, Epoch};
 use crate::message::MessageId;
@@ -160,6 +162,12 @@ macro_rules! store_conformance {
                 a_damaged_timer_is_set_or_cancelled_and_not_fired
                 a_new_birth_replaces_a_damaged_one
                 an_erasure_mends_all_damage
+
+                entries_are_there_until_they_are_trimmed
+                an_entry_replaces_the_one_in_its_place
+                entries_are_written_with_their_state_or_not_at_all
+                a_group_appends_and_trims_in_its_order
+                a_damaged_entry_is_left_out_and_reported
 
                 a_case_has_one_owner_until_it_is_closed
                 a_change_that_does_not_hold_fails_only_its_own_batch

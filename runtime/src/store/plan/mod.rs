@@ -1,6 +1,7 @@
 //! The writes of a group: what each record of each batch means for the records of the store.
 
 mod lives; // an actor as a whole: head, state, how it was made, its end
+mod logs; // entries of logs: appended, trimmed
 mod messages; // delivered, done, laid aside, returned, forgotten
 mod owners; // who owns a case
 mod reading; // what is there, with what is planned already
@@ -138,6 +139,8 @@ impl<'a, E: Engine> Plan<'a, E> {
                 content::put(&mut self.writes, actor, &ContentKey::Journal(*message, *place), content);
                 Ok(())
             }
+            Record::Append(entry) => self.append(actor, entry),
+            Record::Trim { log, keep } => self.trim(actor, *log, keep),
             Record::SetTimer(timer) => self.set_timer(actor, timer),
             Record::CancelTimer { name } => self.remove(actor, &ContentKey::Timer(name.clone())),
             Record::Deliver { .. }

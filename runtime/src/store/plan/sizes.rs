@@ -43,11 +43,13 @@ pub(super) fn check_size(actor: &ActorPath, record: &Record) -> Result<(), Store
                 _ => Ok(()),
             }
         }
+        Record::Append(entry) => check("log entry", entry.content.len(), CONTENT_LEN_MAX),
         Record::Journal(entry) => check("journal entry", entry.content.len(), JOURNAL_LEN_MAX),
         Record::Done { answer: None, .. }
         | Record::Tries { .. }
         | Record::LayAside { .. }
         | Record::ForgetJournal { .. }
+        | Record::Trim { .. }
         | Record::CancelTimer { .. }
         | Record::Fire { .. }
         | Record::Erase { .. }

@@ -7,7 +7,9 @@ use super::*;
 use crate::message::MessageId;
 use crate::store::plan::ANSWERS_DELETED_MAX;
 use crate::store::record::{ContentKey, RecordKey};
-use crate::store::{Delivered, JournalEntry, LaidAside, Scan, StoredAnswer, StoredMessage, StoredTimer};
+use crate::store::{
+    Delivered, JournalEntry, LaidAside, LogEntry, Scan, StoredAnswer, StoredMessage, StoredTimer,
+};
 
 #[derive(Clone, Default)]
 pub(super) struct Actor {
@@ -24,6 +26,7 @@ pub(super) struct Actor {
     pub(super) answers: BTreeMap<(u64, String), bool>,
     pub(super) timers: BTreeMap<String, StoredTimer>,
     pub(super) birth: Option<Vec<u8>>,
+    pub(super) logs: BTreeMap<(u32, u64), Vec<u8>>,
 }
 
 impl Actor {
@@ -33,11 +36,14 @@ impl Actor {
             place,
             content: content.clone(),
         };
+        let logged =
+            |(&(log, index), content): (&_, &Vec<u8>)| LogEntry { log, index, content: content.clone() };
         Scan {
             epoch: Epoch(self.epoch),
             snapshot: self.snapshots.last().cloned(),
             inbox: self.inbox.values().cloned().collect(),
             journal: self.journal.iter().map(entry).collect(),
+            logs: self.logs.iter().map(logged).collect(),
             timers: self.timers.values().cloned().collect(),
             birth: self.birth.clone(),
             damage: Vec::new(),
@@ -145,7 +151,9 @@ impl Actor {
         let ends = self.answers.keys().cloned();
         let timers = self.timers.keys().map(|name| ContentKey::Timer(name.clone()));
         let birth = self.birth.iter().map(|_| ContentKey::Birth);
-        let contents = waiting.chain(aside).chain(journal).chain(requests).chain(timers).chain(birth);
+        let logs = self.logs.keys().map(|(log, index)| ContentKey::Entry(*log, *index));
+        let contents =
+            waiting.chain(aside).chain(logs).chain(journal).chain(requests).chain(timers).chain(birth);
         let contents = contents.map(|content| RecordKey::Content(content, 0));
         let ends = ends.map(|(until_ms, request)| RecordKey::AnswerEnd { until_ms, request });
         contents.chain(tried.map(|message| RecordKey::Tries(message.id))).chain(ends)

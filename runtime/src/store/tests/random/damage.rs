@@ -7,7 +7,7 @@
 //! where the record stood for itself, with none beside it that tells of it; so a scan without damage is tolerated, and
 //! expected, where the record moved out of its actor, and was
 //!
-//! * a message without a request id, a journal entry, a timer or a birth that fits into one record,
+//! * a message without a request id, an entry of a journal or a log, a timer or a birth that fits into one record,
 //! * a count of tries,
 //! * the head of an actor that has no other record,
 //! * the owner of a case: that one has nobody then.
@@ -211,7 +211,7 @@ impl Damaged {
             _ => !found.damage.is_empty(),
         };
         (found.inbox, found.journal) == (expected.inbox, expected.journal)
-            && (found.timers, found.birth) == (expected.timers, expected.birth)
+            && (found.timers, found.birth, found.logs) == (expected.timers, expected.birth, expected.logs)
             && store.laid_aside(&path(name)).unwrap() == asides
             && is_right_state
             && is_right_damage
@@ -228,6 +228,7 @@ impl Damaged {
         scan.inbox.retain(|message| !self.touches(&ContentKey::Message(message.id)));
         scan.journal.retain(|entry| !self.touches(&ContentKey::Journal(entry.message, entry.place)));
         scan.timers.retain(|timer| !self.touches(&ContentKey::Timer(timer.name.clone())));
+        scan.logs.retain(|entry| !self.touches(&ContentKey::Entry(entry.log, entry.index)));
         scan.birth = scan.birth.filter(|_| !self.touches(&ContentKey::Birth));
         scan
     }

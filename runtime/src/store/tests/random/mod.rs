@@ -45,6 +45,8 @@ enum Act {
     Birth { of: usize, len: usize },
     Erase { of: usize },
     Case { case: usize, what: CaseAct },
+    Append { log: u32, index: u64, len: usize },
+    Trim { log: u32, from: u64, keep: u64 },
 }
 
 /// What becomes of a case.
@@ -98,7 +100,10 @@ impl Arbitrary for Act {
         let place = u32::arbitrary(g) % 3;
         let (name, due_ms) = (usize::arbitrary(g) % TIMERS.len(), u64::arbitrary(g) % 2);
         let next_ms = bool::arbitrary(g).then(|| u64::arbitrary(g) % 2);
-        match usize::arbitrary(g) % 22 {
+        let (log, index) = (u32::arbitrary(g) % 2, u64::arbitrary(g) % 6);
+        match usize::arbitrary(g) % 26 {
+            22..=24 => Act::Append { log, index, len },
+            25 => Act::Trim { log, from: index, keep: u64::arbitrary(g) % 4 },
             18..=21 => Act::Case { case: usize::arbitrary(g) % CASES.len(), what: CaseAct::arbitrary(g) },
             0 => Act::Snapshot { len },
             1..=3 => Act::Deliver { to: actor, request, len },

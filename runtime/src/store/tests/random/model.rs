@@ -9,7 +9,7 @@ use crate::message::MessageId;
 use crate::store::record::{RecordKey, actor_prefix};
 use crate::store::{
     BatchOutcome, CaseChange, CaseOffer, CaseOwner, CommitSeq, Delivered, JournalEntry, LaidAside,
-    ListedCase, StoredMessage, StoredTimer,
+    ListedCase, LogEntry, StoredMessage, StoredTimer,
 };
 
 /// What is kept of each actor, and how many numbers were given.
@@ -194,6 +194,16 @@ impl Model {
                 let content = vec![of as u8; len];
                 (self.actors[of].birth, self.actors[of].has_records) = (Some(content.clone()), true);
                 Some(Record::Birth { of: path(ACTORS[of]), content })
+            }
+            Act::Append { log, index, len } => {
+                let content = vec![index as u8; len];
+                own?.logs.insert((log, index), content.clone());
+                Some(Record::Append(LogEntry { log, index, content }))
+            }
+            Act::Trim { log, from, keep } => {
+                let keep = from..from + keep;
+                own?.logs.retain(|(of, index), _| *of != log || keep.contains(index));
+                Some(Record::Trim { log, keep })
             }
             Act::Case { .. } => unreachable!("dealt with before"),
             Act::Erase { of } => {
