@@ -255,9 +255,8 @@ impl<A: Actor> Drop for Held<A> {
     fn drop(&mut self) {
         if let Some(queued) = self.queued.take() {
             self.cell.mailbox.give_back();
-            if let Some(reply) = queued.parcel.reply() {
-                reply.fail(NoReply::Dropped);
-            }
+            // Who asked hears that it was dropped, unless there is a copy that comes again.
+            drop_quietly(queued.parcel);
         }
     }
 }

@@ -51,7 +51,8 @@ impl<A: Actor> Life<A> {
             }
         }
         tracing::debug!(actor = %cell.core.path, %error, "a commit was refused; its message is handled again");
-        cell.mailbox.rewind(self.incarnation.0);
+        cell.mailbox.rewind(self.incarnation.0, &cell.core);
+        self.control.lane().take_leave_back();
         if cell.mailbox.is_closed() {
             cell.close(); // the place was deleted while the messages were in neither
         }

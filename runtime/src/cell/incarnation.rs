@@ -151,7 +151,9 @@ impl<A: Actor> Life<A> {
         let mut in_a_row = 0;
         let mut reason = loop {
             self.phase = ExitPhase::Idle;
-            if journal.as_mut().is_some_and(|journal| journal.was_refused()) {
+            // Who wants to leave does so when it is kept that it does.
+            let leaves = !control.is_quiet() && control.raised() == Raised::Leave;
+            if journal.as_mut().is_some_and(|journal| journal.was_refused() || leaves && journal.is_ahead()) {
                 // Boxed, as all that only durable actors do.
                 if let Settled::End(reason) = Box::pin(self.settle(&mut actor, &mut journal)).await {
                     scope.abort();

@@ -375,7 +375,12 @@ impl<A: Actor> Seat for Cell<A> {
             let left: Vec<_> = ahead
                 .into_iter()
                 .rev()
-                .filter_map(|hand| self.settle_hand(hand, &reason))
+                .filter_map(|hand| {
+                    if let Some(reply) = &hand.reply {
+                        reply.set_holder(Some(self.core.clone()));
+                    }
+                    self.settle_hand(hand, &reason)
+                })
                 .chain(left)
                 .collect();
             self.core.ended(incarnation, &reason);

@@ -64,6 +64,13 @@ impl RunAhead {
         }
     }
 
+    /// The process ended over the first of the messages that wait, or over one that was handled ahead while the first waited
+    /// for its commit: they are taken one by one, so that the next end, if there is one, finds the culprit first in line.
+    pub(super) fn is_suspect(&mut self, waiting: &[MessageId]) {
+        let last = self.limit.min(waiting.len().saturating_sub(1));
+        self.one_by_one = waiting.get(last).copied().unwrap_or_default();
+    }
+
     /// Whether the life need not wait for the commit of the message with that number.
     pub(super) fn may_begin(&self, message: MessageId) -> bool {
         self.limit > 1 && message > self.one_by_one

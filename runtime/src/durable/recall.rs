@@ -40,13 +40,14 @@ impl<A: Actor> Durability<A> {
         }));
         let lost = scan.damage.clone();
         report(core, scan.damage);
+        let mut ahead = RunAhead::new(cell.terms().settings.run_ahead);
         let mut tried = None;
         if let Some(form) = self.mail() {
             recall_mail(cell, form, scan.inbox, seq)?;
             for timer in &scan.timers {
                 read_back(form, timer.message.clone()).map_err(Failure::bug)?;
             }
-            tried = count_try(cell);
+            tried = count_try(cell, &mut ahead);
         }
         let mut journal = Journal {
             incarnation,
@@ -61,7 +62,7 @@ impl<A: Actor> Durability<A> {
             timers: Arc::new(Timers::new(scan.timers)),
             are_tended: false,
             damaged,
-            ahead: RunAhead::new(cell.terms().settings.run_ahead),
+            ahead,
         };
         let mut actor = match scan.snapshot {
             Some(snapshot) => {
@@ -90,9 +91,12 @@ impl<A: Actor> Durability<A> {
 
 /// Counts, of the message that is first in line, how often it was tried before it runs: a message over which the process
 /// ends leaves nobody to count afterwards.
-fn count_try<A: Actor>(cell: &Cell<A>) -> Option<Record> {
+fn count_try<A: Actor>(cell: &Cell<A>, ahead: &mut RunAhead) -> Option<Record> {
     let is_opening = !cell.is_opened.swap(true, Ordering::AcqRel);
     let (message, tries) = cell.mailbox.count_opening(is_opening)?;
+    if tries.openings > 1 {
+        ahead.is_suspect(&cell.mailbox.waiting_ids());
+    }
     (is_opening || tries.falls > 0).then_some(Record::Tries { message, tries })
 }
 

@@ -195,6 +195,10 @@ impl<'x, A: Actor> Step<'x, A> {
     {
         let (message, number) = (self.at.message, self.at.number);
         let begun = log.recorded(message, number).and_then(|recorded| recorded.intent);
+        // Of a message that was taken up, it may have begun long before the messages whose commits are under way now.
+        if begun.is_some() && !self.at.link.is_free() {
+            self.intend(log).await?;
+        }
         match begun {
             None | Some(Intent { may_repeat: true, .. }) => self.intend(log).await?,
             // Begun in this life, and not in flight: the handler failed over it, and runs again.

@@ -4,7 +4,9 @@
 //! it, puts them back in front of those that wait.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
+use crate::cell::CellCore;
 use crate::mailbox::hand::{Hand, discard};
 use crate::mailbox::queue::{Mailbox, Queued, add};
 use crate::message::MessageId;
@@ -29,6 +31,9 @@ impl<E: Parcel> Mailbox<E> {
         }
         let Some(mut hand) = batch.hand.take() else { return false };
         hand.settling = true;
+        if let Some(reply) = &hand.reply {
+            reply.set_holder(None); // it waits for the store alone: the incarnation may ask the asker
+        }
         batch.ahead.get_or_insert_default().0.push_back(hand);
         true
     }
@@ -58,8 +63,8 @@ impl<E: Parcel> Mailbox<E> {
     }
 
     /// Puts the messages that the incarnation has run ahead with back in front, and behind them the one in hand, as if it
-    /// had taken none of them. May exceed the capacity by as many.
-    pub(crate) fn rewind(&self, reader: u64) {
+    /// had taken none of them. May exceed the capacity by as many. Their askers wait for `core` again.
+    pub(crate) fn rewind(&self, reader: u64, core: &Arc<CellCore>) {
         let left = {
             let Some(mut batch) = self.batch_of(reader) else { return };
             let mut hands = batch.ahead.take().map_or_else(VecDeque::new, |ahead| ahead.0);
@@ -68,6 +73,9 @@ impl<E: Parcel> Mailbox<E> {
             while let Some(mut hand) = hands.pop_back() {
                 match hand.again.take() {
                     Some(again) if !hand.is_done => {
+                        if let Some(reply) = again.reply() {
+                            reply.set_holder(Some(core.clone()));
+                        }
                         add(&self.freed, 1_usize.wrapping_neg());
                         batch.arrivals.found(hand.head.id, self.clock.elapsed_ms());
                         batch.items.push_front(Queued { head: hand.head.clone(), parcel: *again });

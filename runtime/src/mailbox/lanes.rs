@@ -65,6 +65,14 @@ impl ControlLane {
         }
     }
 
+    /// The handler that wanted to leave was taken back, and has not wanted anything.
+    pub(crate) fn take_leave_back(&self) {
+        let (leave, nothing) = (Raised::Leave as u8, Raised::Nothing as u8);
+        // Fails where nothing was raised, or something stronger.
+        let _was_raised: Result<u8, u8> =
+            self.level.compare_exchange(leave, nothing, Ordering::AcqRel, Ordering::Acquire);
+    }
+
     /// Remembers whom to wake, until somebody else is to be woken. Register first, then look at
     /// [`raised`](ControlLane::raised).
     pub(crate) fn register(&self, waker: &Waker) {

@@ -22,6 +22,10 @@ pub(crate) enum Link {
 }
 
 impl Link {
+    pub(crate) fn is_free(&self) -> bool {
+        matches!(self, Link::Free)
+    }
+
     /// Why the chain is broken, if it is.
     pub(super) fn broken(&self) -> Option<StoreError> {
         match self {

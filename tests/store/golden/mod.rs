@@ -14,8 +14,9 @@ use std::path::{Path, PathBuf};
 
 use greenroom::testing::RawStore;
 use greenroom::{
-    ActorPath, Batch, BatchOutcome, Chain, CommitSeq, Epoch, JournalEntry, LaidAside, LogEntry, MemoryStore,
-    MessageId, Record, Scan, SledStore, Snapshot, Store, StoredAnswer, StoredMessage, StoredTimer, Tries,
+    ActorPath, Batch, BatchOutcome, CaseChange, CaseOffer, CaseOwner, Chain, CommitSeq, Epoch, JournalEntry,
+    LaidAside, ListedCase, LogEntry, MemoryStore, MessageId, Record, Scan, SledStore, Snapshot, Store,
+    StoredAnswer, StoredMessage, StoredTimer, Tries,
 };
 
 use crate::place::Place;
@@ -35,10 +36,11 @@ pub(crate) fn a_golden_store_of_format_1_is_read_exactly() {
         cause: "it fell".into(),
     };
     assert_eq!(store.laid_aside(&path("desk")).unwrap(), [aside]);
+    assert_eq!(store.cases(None, 9).unwrap(), cases());
     // Also what nobody can list: what is known of a request, and the number of the next commit.
     let again = Record::Deliver { to: path("desk"), message: order() };
     let outcome = BatchOutcome::Committed {
-        seq: CommitSeq(15),
+        seq: CommitSeq(16),
         deliveries: vec![greenroom::Delivered::Answered(b"one lamp".to_vec())],
     };
     assert_eq!(store.commit(&[Batch::from_outside(vec![again])]).unwrap(), [outcome]);
@@ -144,6 +146,14 @@ fn written_by_the_store() -> text::Records {
         Record::Journal(second),
         Record::SetTimer(timer()),
     ]));
+    let case = |case: &str, change| Record::Case { case: case.into(), change };
+    commit(of_desk(vec![
+        case("ticket-1", CaseChange::Open),
+        case("ticket-2", CaseChange::Open),
+        case("ticket-2", CaseChange::Offer(CaseOffer { hop: 7, to: "billing".into() })),
+        case("ticket-3", CaseChange::Open),
+        case("ticket-3", CaseChange::Close),
+    ]));
     commit(Batch::claim(path("gone"), Epoch(2)));
     commit(Batch::from_outside(vec![Record::Erase { of: path("gone") }]));
     RawStore::raw_records(&store).unwrap()
@@ -166,6 +176,12 @@ fn desk() -> Scan {
         birth: Some(b"as a desk".to_vec()),
         damage: Vec::new(),
     }
+}
+
+fn cases() -> Vec<ListedCase> {
+    let of_desk = |offer| Ok(CaseOwner { owner: path("desk"), hop: 0, offer });
+    let offer = CaseOffer { hop: 7, to: "billing".into() };
+    vec![("ticket-1".into(), of_desk(None)), ("ticket-2".into(), of_desk(Some(offer)))]
 }
 
 fn colleague() -> Scan {

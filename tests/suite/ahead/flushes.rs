@@ -5,10 +5,10 @@ use std::iter::once;
 use greenroom::Store;
 
 use super::{How, job, new_disk, on_disk, process, runner, well};
-use crate::support::{millis, path, soon};
+use crate::support::{millis, path, secs, soon};
 
 /// Until every task that can go on has done so, as far as a single thread can tell.
-async fn all_are_stuck() {
+pub(super) async fn all_are_stuck() {
     for _ in 0..1_000 {
         tokio::task::yield_now().await;
     }
@@ -150,6 +150,23 @@ async fn a_commit_is_on_its_way_before_the_next_handler_begins() {
     process.rests(&runner).await;
 
     assert_eq!(on_disk(&disk, "runner").0, [0, 1]);
+    process.dies().await;
+}
+
+/// Also if that one never waits, and there is but one thread.
+#[tokio::test(start_paused = true)]
+async fn a_commit_does_not_wait_for_a_handler_that_blocks_the_thread() {
+    let disk = new_disk();
+    let process = process(&disk).await;
+    let runner = process.with_waiting(&[]).await;
+    let next = u32::try_from(process.store.commits()).unwrap() + 2; // behind the one that accepts it
+    runner.tell(job(next, How::BehindACommit)).await.unwrap();
+    process.runtime.clock().sleep(millis(1)).await; // until nobody has anything to do, the writer included
+
+    process.track.gate.open();
+    let done = runner.ask(well(3)).within(secs(60)).await.unwrap();
+
+    assert_eq!(done, [0, next, 3]);
     process.dies().await;
 }
 

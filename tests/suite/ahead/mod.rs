@@ -1,11 +1,12 @@
 //! A durable actor runs ahead: it goes on while the commits of the messages before are under way, and nobody can tell.
 
+mod company; // others who wait for it, or for whom it waits; its own stop; processes that end over it
 mod flushes; // how many messages share one, and what does not wait for the next handler
 mod picky; // a store that refuses what it is told to
 mod random; // whatever happens, as if one by one
 mod refusals; // commits that are refused, or meet the end of the store
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use greenroom::testing::FaultyStore;
 use greenroom::{
@@ -29,6 +30,7 @@ struct Runner {
 struct Track {
     board: Board,
     gate: Gate,
+    store: Arc<OnceLock<Arc<FaultyStore<Disk>>>>,
 }
 
 /// Answered with all that is done.
@@ -56,6 +58,24 @@ enum How {
     WithAReminder,
     /// With so many kilobytes of state.
     With(usize),
+    /// With a call outside, which is an outage until the board says that it works.
+    ByAnOutage,
+    /// Answered by the runner `other`.
+    ByAnother,
+    /// With a question to the runner `other`, which asks back.
+    WithAQuestion,
+    /// As before, but not the first time.
+    WithALaterQuestion,
+    /// With a case of its own, standing in the gate before its commit.
+    WithACase,
+    /// The last one of its life.
+    AndStops,
+    /// Never.
+    Never,
+    /// Leaving the state as it was.
+    WithoutTrace,
+    /// Blocks its thread until as many commits as its number have come to the store.
+    BehindACommit,
     Panics,
     IsInvalid,
     IsExhausted,
@@ -92,7 +112,7 @@ impl Durable for Runner {
 
 impl Handler<Job> for Runner {
     async fn handle(&mut self, job: Job, cx: &mut Context<'_, Self>) -> Result<Vec<u32>, Failure> {
-        let Track { board, gate } = cx.args();
+        let Track { board, gate, store } = cx.args();
         let Job { number, how } = job;
         board.write(format!("{} {number}", cx.path()));
         self.done.push(number);
@@ -118,6 +138,41 @@ impl Handler<Job> for Runner {
                 .await?;
             }
             How::ByTheClock => drop(cx.time_ms()),
+            How::ByAnOutage => {
+                let step = cx.step("call", Effect::Idempotent, &number).tries(1);
+                step.run(|| async {
+                    if !board.lines().iter().any(|line| line == "works") {
+                        return Err(Failure::external("as the test wants"));
+                    }
+                    board.write(format!("call {number}"));
+                    Ok(())
+                })
+                .await?;
+            }
+            How::ByAnother => return cx.forward(&colleague(cx)?, well(number)).await,
+            How::WithAQuestion => drop(cx.ask(&colleague(cx)?, well(number)).await?),
+            How::WithALaterQuestion => {
+                let own = format!("{} {number}", cx.path());
+                if board.lines().iter().filter(|line| **line == own).count() > 1 {
+                    cx.ask(&colleague(cx)?, well(number)).await?;
+                }
+            }
+            How::WithACase => {
+                cx.open_case("case").await?;
+                gate.pass().await;
+            }
+            How::AndStops => cx.stop(),
+            How::Never => std::future::pending().await,
+            How::WithoutTrace => drop(self.done.pop()),
+            How::BehindACommit => {
+                let store = store.get().expect("set by the process");
+                // Some seconds at most, on the thread that the test leaves to everybody.
+                let came = (0..5_000_000).any(|_| {
+                    std::thread::yield_now();
+                    store.commits() >= u64::from(number)
+                });
+                assert!(came, "it does not come while the thread is blocked");
+            }
             How::WithWork => {
                 let board = board.clone();
                 cx.spawn_when_settled(async move { board.write("work") }, |()| well(98));
@@ -130,6 +185,15 @@ impl Handler<Job> for Runner {
             How::IsOut => return Err(Failure::external("as the test wants")),
         }
         Ok(self.done.clone())
+    }
+}
+
+/// The runner `other`, and of that the one at `runner`, or under a keeper.
+fn colleague(cx: &Context<'_, Runner>) -> Result<ActorRef<Runner>, Failure> {
+    let at = |name| cx.resolve(&Address::new(path(name))).map_err(Failure::bug);
+    match cx.path().name() {
+        "other" => at("runner").or_else(|_| at("keeper/runner")),
+        _ => at("other"),
     }
 }
 
@@ -162,7 +226,9 @@ async fn process_with(disk: &Disk, config: RuntimeConfig) -> Process {
     let store = Arc::new(FaultyStore::new(disk.clone()));
     let runtime =
         Runtime::builder().config(config).store(store.clone()).start().await.expect("the store is free");
-    Process { runtime, store, track: Track::default() }
+    let track = Track::default();
+    assert!(track.store.set(store.clone()).is_ok(), "it is new");
+    Process { runtime, store, track }
 }
 
 impl Process {

@@ -3,11 +3,12 @@
 use greenroom::testing::Fault;
 use greenroom::{AskError, ExitReason, FailureClass, RuntimeConfig};
 
+use super::picky::NO_TRACE;
 use super::{How, Job, Process, job, new_disk, on_disk, process, process_with, well};
 use crate::support::{millis, secs};
 
 /// Lets all that waits be handled while the first commit is held, then lets it go.
-async fn all_ahead(process: &Process, lines: usize) {
+pub(super) async fn all_ahead(process: &Process, lines: usize) {
     let held = process.store.hold_commits();
     process.track.gate.open();
     process.track.board.until(lines).await;
@@ -76,6 +77,40 @@ async fn askers_hear_what_became_of_their_own_message_when_a_commit_is_refused()
         "{two:?}"
     );
     assert_eq!(three.unwrap(), [0, 1, 3]);
+    process.dies().await;
+}
+
+/// Goal: a commit that its life waits for stands on those before it as well.
+#[tokio::test(start_paused = true)]
+async fn a_commit_that_is_waited_for_is_not_kept_behind_one_that_is_refused() {
+    for how in [How::WithWork, How::WithAReminder] {
+        let disk = new_disk();
+        let process = process(&disk).await;
+        disk.refuse(1, u32::MAX);
+        let runner = process.with_waiting(&[well(1), job(2, how)]).await;
+
+        all_ahead(&process, 3).await;
+        let done = runner.ask(well(3)).within(secs(60)).await.unwrap();
+
+        let own: Vec<u32> = done.into_iter().filter(|number| *number < 10).collect();
+        assert_eq!(own, [0, 2, 3], "{how:?}");
+        assert_eq!(on_disk(&disk, "runner").2, [1], "{how:?}");
+        process.dies().await;
+    }
+}
+
+/// Goal: what stands behind a refused commit is taken back also if that one had no new state to store.
+#[tokio::test(start_paused = true)]
+async fn a_refused_commit_without_a_new_state_takes_the_states_behind_it_back() {
+    let disk = new_disk();
+    let process = process(&disk).await;
+    disk.refuse(NO_TRACE, u32::MAX);
+    let runner = process.with_waiting(&[job(1, How::WithoutTrace), well(2), well(3)]).await;
+
+    all_ahead(&process, 4).await;
+    process.rests(&runner).await;
+
+    assert_eq!(on_disk(&disk, "runner"), (vec![0, 2, 3], vec![], vec![1]));
     process.dies().await;
 }
 

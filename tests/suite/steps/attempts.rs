@@ -186,3 +186,30 @@ async fn one_step_over_the_bound_is_refused() {
     assert_eq!(board.lines().len(), 0);
     end(runtime).await;
 }
+
+/// The longest name is one of 4 KiB; a longer one is refused before anything is called.
+#[tokio::test(start_paused = true)]
+async fn a_step_with_too_long_a_name_is_not_made() {
+    for (len, is_made) in [(4 << 10, true), ((4 << 10) + 1, false)] {
+        let board = Board::default();
+        let runtime = start(&MemoryStore::new()).await;
+        let spec = worker({
+            let board = board.clone();
+            move |_, cx| {
+                let board = board.clone();
+                Box::pin(async move { super::call(cx, &board, &"n".repeat(len), Effect::Once).await })
+            }
+        });
+        let kept = keep(&runtime, spec).await;
+
+        let made = kept.actor.ask(job("a")).await;
+
+        let is_refused = |error: &AskError<_>| match error {
+            AskError::Failed { failure, .. } => failure.class() == FailureClass::Exhausted,
+            _ => false,
+        };
+        assert!(made.as_ref().map_or_else(|error| !is_made && is_refused(error), |_| is_made), "{len}");
+        assert_eq!(board.lines().len(), usize::from(is_made), "{len}");
+        end(runtime).await;
+    }
+}
