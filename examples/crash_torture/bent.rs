@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use greenroom::{
     ActorPath, Batch, BatchOutcome, CaseOwner, LaidAside, ListedCase, Ownership, Record, Scan, Store,
-    StoreError, StorePromise,
+    StoreError, StoreHead, StorePromise,
 };
 
 /// What is bent.
@@ -99,6 +99,12 @@ impl Store for Bent {
     }
     fn own(&self) -> Result<Ownership, StoreError> {
         self.inner.own()
+    }
+    fn head(&self) -> Result<StoreHead, StoreError> {
+        self.inner.head()
+    }
+    fn end(&self) -> Result<(), StoreError> {
+        self.inner.end()
     }
 }
 

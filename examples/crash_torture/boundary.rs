@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use greenroom::{
     ActorPath, Batch, BatchOutcome, CaseOwner, LaidAside, ListedCase, Ownership, Scan, Store, StoreError,
-    StorePromise,
+    StoreHead, StorePromise,
 };
 
 use crate::told::Told;
@@ -150,5 +150,11 @@ impl Store for StopsAt {
     }
     fn own(&self) -> Result<Ownership, StoreError> {
         self.inner.own()
+    }
+    fn head(&self) -> Result<StoreHead, StoreError> {
+        self.inner.head()
+    }
+    fn end(&self) -> Result<(), StoreError> {
+        self.inner.end()
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use greenroom::{
     ActorPath, Batch, BatchOutcome, CaseOwner, CommitSeq, Delivered, Epoch, LaidAside, ListedCase, MessageId,
-    Ownership, Record, Scan, Store, StoreError, StorePromise,
+    Ownership, Record, Scan, Store, StoreError, StoreHead, StorePromise,
 };
 
 use crate::item::Item;
@@ -176,5 +176,13 @@ impl Store for EarlyAnswers {
     }
     fn own(&self) -> Result<Ownership, StoreError> {
         self.held.inner.own()
+    }
+    fn head(&self) -> Result<StoreHead, StoreError> {
+        self.held.carry_out(&mut self.held.lock())?;
+        self.held.inner.head()
+    }
+    fn end(&self) -> Result<(), StoreError> {
+        self.held.carry_out(&mut self.held.lock())?;
+        self.held.inner.end()
     }
 }

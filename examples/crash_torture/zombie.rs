@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use greenroom::{
     ActorPath, Batch, BatchOutcome, CaseOwner, Epoch, LaidAside, ListedCase, Ownership, Record, Scan,
-    Snapshot, Store, StoreError, StorePromise, Writer,
+    Snapshot, Store, StoreError, StoreHead, StorePromise, Writer,
 };
 
 /// A zombie writes behind every so many groups.
@@ -107,5 +107,11 @@ impl Store for Haunted {
     }
     fn own(&self) -> Result<Ownership, StoreError> {
         self.inner.own()
+    }
+    fn head(&self) -> Result<StoreHead, StoreError> {
+        self.inner.head()
+    }
+    fn end(&self) -> Result<(), StoreError> {
+        self.inner.end()
     }
 }

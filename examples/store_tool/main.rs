@@ -8,6 +8,7 @@
 //!
 //! A copy of the folder is made in a moment; make one before you change anything.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,7 +16,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use comfy_table::{Table, presets};
 use greenroom::{
-    ActorPath, Batch, BatchOutcome, Delivered, MessageId, Record, Scan, SledStore, Store, StoredMessage,
+    ActorPath, Batch, BatchOutcome, DamagePlace, Delivered, MessageId, Record, Scan, SledStore, Store,
+    StoredMessage,
 };
 
 /// Looks into a store of Greenroom that no runtime has open, and puts right what needs a person.
@@ -41,6 +43,10 @@ enum What {
     StartOver { actor: ActorPath, message: u64 },
     /// Deletes a message that was laid aside, for good.
     Forget { actor: ActorPath, message: u64 },
+    /// Says all that is known of a message that waits or was laid aside, with its content.
+    Inspect { actor: ActorPath, message: u64 },
+    /// Deletes all messages of an actor that were laid aside, for good.
+    Purge { actor: ActorPath },
     /// Deletes everything that is kept of an actor, for good.
     Erase { actor: ActorPath },
 }
@@ -61,41 +67,61 @@ fn run(Args { store, what }: Args) -> Result<(), Box<dyn Error>> {
     }
     let store = SledStore::open(store)?;
     let _owner = store.own()?;
+    // What is put right here is no end of a process that somebody should count.
+    let ended_in_order = store.head()?.ended_in_order;
+    carry_out(&store, what)?;
+    if ended_in_order { Ok(store.end()?) } else { Ok(()) }
+}
+
+fn carry_out(store: &SledStore, what: What) -> Result<(), Box<dyn Error>> {
     match what {
-        What::List => list(&store),
-        What::Show { actor } => show(&store, &actor),
+        What::List => list(store),
+        What::Show { actor } => show(store, &actor),
         What::TakeUp { actor, message } => {
             let record = Record::Return { to: actor, message: MessageId(message) };
-            match write(&store, Batch::from_outside(vec![record]))?.first() {
+            match write(store, Batch::from_outside(vec![record]))?.first() {
                 Some(Delivered::New(id)) => println!("it waits again, as message {id}"),
                 _ => return Err(format!("no message {message} was laid aside there").into()),
             }
             Ok(())
         }
         What::LayAside { actor, message } => {
-            let scan = waiting(&store, &actor, message)?;
+            let scan = waiting(store, &actor, message)?;
             let (message, cause) = (MessageId(message), "laid aside by hand".to_owned());
-            write(&store, Batch::of(actor, scan.epoch, vec![Record::LayAside { message, cause }]))?;
+            write(store, Batch::of(actor, scan.epoch, vec![Record::LayAside { message, cause }]))?;
             println!("laid aside; the actor goes on with the next");
             Ok(())
         }
         What::StartOver { actor, message } => {
-            let scan = waiting(&store, &actor, message)?;
+            let scan = waiting(store, &actor, message)?;
             let found = scan.inbox.iter().find(|waiting| waiting.id.0 == message);
             let origin = found.map_or(MessageId(message), |waiting| waiting.origin);
             let steps = scan.journal.iter().filter(|entry| entry.message == origin).count();
-            write(&store, Batch::of(actor, scan.epoch, vec![Record::ForgetJournal { message: origin }]))?;
+            write(store, Batch::of(actor, scan.epoch, vec![Record::ForgetJournal { message: origin }]))?;
             println!("its journal of {steps} entries is deleted: each of its steps is made again");
             Ok(())
         }
         What::Forget { actor, message } => {
             let message = MessageId(message);
-            write(&store, Batch::from_outside(vec![Record::Forget { of: actor, message }]))?;
+            write(store, Batch::from_outside(vec![Record::Forget { of: actor, message }]))?;
             println!("deleted");
             Ok(())
         }
+        What::Inspect { actor, message } => inspect(store, &actor, MessageId(message)),
+        What::Purge { actor } => {
+            let mut ids: BTreeSet<_> =
+                store.laid_aside(&actor)?.iter().map(|aside| aside.message.id).collect();
+            ids.extend(store.scan(&actor)?.damage.iter().filter_map(|damage| match damage.place {
+                DamagePlace::LaidAside { id } => Some(id),
+                _ => None,
+            }));
+            let forget = ids.iter().map(|id| Record::Forget { of: actor.clone(), message: *id });
+            write(store, Batch::from_outside(forget.collect()))?;
+            println!("{} deleted", ids.len());
+            Ok(())
+        }
         What::Erase { actor } => {
-            write(&store, Batch::from_outside(vec![Record::Erase { of: actor }]))?;
+            write(store, Batch::from_outside(vec![Record::Erase { of: actor }]))?;
             println!("deleted");
             Ok(())
         }
@@ -155,6 +181,23 @@ fn show(store: &SledStore, actor: &ActorPath) -> Result<(), Box<dyn Error>> {
         println!("\n{table}\n`take-up {actor} MESSAGE` when the cause is mended");
     }
     scan.damage.iter().for_each(|damage| println!("damage: {damage}"));
+    Ok(())
+}
+
+fn inspect(store: &SledStore, actor: &ActorPath, id: MessageId) -> Result<(), Box<dyn Error>> {
+    let (waiting, aside) = (store.scan(actor)?.inbox, store.laid_aside(actor)?);
+    let aside = aside.into_iter().map(|aside| (aside.message, Some(aside.cause)));
+    let mut all = waiting.into_iter().map(|message| (message, None)).chain(aside);
+    let (message, cause) =
+        all.find(|(message, _)| message.id == id).ok_or_else(|| format!("{actor} has no message {id}"))?;
+    println!("{} v{}, from {}", message.name, message.version, from(&message));
+    message.request.iter().for_each(|request| println!("request id: {request}"));
+    message.expires_ms.iter().for_each(|at| println!("expires: {at} ms since 1970"));
+    cause.iter().for_each(|cause| println!("laid aside: {cause}"));
+    match rmp_serde::from_slice::<serde_json::Value>(&message.body) {
+        Ok(content) => println!("{content:#}"),
+        Err(_) => println!("{} bytes that are no text: {:02x?}", message.body.len(), message.body),
+    }
     Ok(())
 }
 

@@ -15,10 +15,11 @@ use crate::address::directory::Directory;
 use crate::cell::OverseerRef;
 use crate::clock::Clock;
 use crate::config::{KEPT_MAX, RuntimeConfig};
+use crate::durable::Leftovers;
 use crate::mailbox::DeadLetters;
 use crate::root::Root;
 use crate::runtime::{Runtime, SpawnError};
-use crate::store::{Stall, Store, store_writer};
+use crate::store::{Stall, Store, StoreHandle, store_writer};
 use crate::sync::lock;
 use crate::telemetry::Telemetry;
 use crate::world::World;
@@ -70,7 +71,7 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`SpawnError::Store`] if another runtime has the store; [`SpawnError::Launch`] if the tokio runtime is shutting
+    /// [`SpawnError::Store`] if another runtime has the store, or it cannot be read; [`SpawnError::Launch`] if the tokio runtime is shutting
     /// down.
     ///
     /// # Panics
@@ -92,8 +93,10 @@ impl Builder {
             directory: Directory::default(),
             dead_letters: DeadLetters::new(self.config.dead_letters_kept.clamp(1, KEPT_MAX)),
             telemetry: Telemetry::new(self.recorder),
-            has_store: store.is_some(),
+            found: store.as_ref().map(StoreHandle::found),
+            begun_after_crash: Mutex::default(),
             store: Mutex::new(store),
+            leftovers: Leftovers::default(),
             events: broadcast::Sender::new(self.config.events_kept.clamp(1, KEPT_MAX)),
             numbers: AtomicU64::new(0),
             luck: AtomicU64::new(self.seed),
@@ -108,6 +111,15 @@ impl Builder {
             ending: tokio::sync::Mutex::default(),
             config: self.config,
         });
+        if let Some(store) = world.store() {
+            let of = Arc::downgrade(&world);
+            world.track(async move {
+                if let Some(world) = of.upgrade() {
+                    // Whoever needs it looks again, if this fails.
+                    let _found = world.leftovers.look_up(&store).await;
+                }
+            });
+        }
         // The root is not in the directory; its path only shows in logs.
         let path = ActorPath::parse("root").map_err(SpawnError::Path)?;
         let (root, incarnation) = OverseerRef::<Root>::root(&world, path, Root::new).await?;

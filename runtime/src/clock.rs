@@ -51,6 +51,11 @@ impl Clock {
         self.origin_ms.saturating_add(self.elapsed_ms())
     }
 
+    /// What [`wall_ms`](Clock::wall_ms) says `after` that much time.
+    pub(crate) fn wall_ms_in(&self, after: Duration) -> u64 {
+        self.wall_ms().saturating_add(u64::try_from(after.as_millis()).unwrap_or(u64::MAX))
+    }
+
     /// When this clock was made, in milliseconds since 1970.
     pub(crate) fn started_ms(&self) -> u64 {
         self.origin_ms

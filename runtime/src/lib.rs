@@ -39,7 +39,7 @@ pub use builder::Builder;
 pub use cell::{InHand, LifeState, Observation, PastExit, Place};
 pub use clock::Clock;
 pub use config::{KEPT_MAX, RuntimeConfig};
-pub use durable::{Effect, Known, Parked, ParkedFor, Resolution, STEPS_MAX, Step, TakeUpError};
+pub use durable::{Effect, Known, LeftInStore, Parked, ParkedFor, Resolution, STEPS_MAX, Step, TakeUpError};
 pub use events::RuntimeEvent;
 pub use mailbox::{
     DeadLetter, DeadLetterReason, DeadLetters, Overflow, QUARANTINE_MAX, Quarantined, RoomPatience, StopToken,

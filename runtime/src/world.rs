@@ -1,7 +1,7 @@
 //! What all cells of one runtime share: clock, directory, dead letters, events, the way to the store.
 
 use std::any::{Any, TypeId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -16,11 +16,12 @@ use crate::cell::OverseerRef;
 use crate::clock::Clock;
 use crate::config::RuntimeConfig;
 use crate::dice;
+use crate::durable::Leftovers;
 use crate::events::RuntimeEvent;
 use crate::mailbox::{DeadLetterReason, DeadLetters};
 use crate::message::Head;
 use crate::root::Root;
-use crate::store::{StoreError, StoreHandle};
+use crate::store::{StoreError, StoreHandle, StoreHead, StoreId};
 use crate::sync::lock;
 use crate::telemetry::Telemetry;
 
@@ -32,7 +33,11 @@ pub(crate) struct World {
     pub(crate) dead_letters: DeadLetters,
     pub(crate) telemetry: Telemetry,
     pub(crate) store: Mutex<Option<StoreHandle>>,
-    pub(crate) has_store: bool,
+    /// The head of the store as it was found; `None` without one.
+    pub(crate) found: Option<StoreHead>,
+    /// Which durable actors have begun here, if the process before did not end in order.
+    pub(crate) begun_after_crash: Mutex<BTreeSet<ActorPath>>,
+    pub(crate) leftovers: Leftovers,
     pub(crate) events: broadcast::Sender<RuntimeEvent>,
     pub(crate) numbers: AtomicU64,
     pub(crate) luck: AtomicU64,
@@ -86,7 +91,19 @@ impl World {
     }
 
     pub(crate) fn has_store(&self) -> bool {
-        self.has_store
+        self.found.is_some()
+    }
+
+    /// Which store it is; 0 without one, where nothing is named by it.
+    pub(crate) fn store_id(&self) -> StoreId {
+        self.found.map_or(StoreId(0), |found| found.id)
+    }
+
+    /// Whether this is the first time here that the durable actor at `path` begins, and the process before may have ended
+    /// over one of its messages.
+    pub(crate) fn begins_after_crash(&self, path: &ActorPath) -> bool {
+        let ended_in_order = self.found.is_none_or(|found| found.ended_in_order);
+        !ended_in_order && lock(&self.begun_after_crash).insert(path.clone())
     }
 
     /// The way to the store; `None` without one, and after the shutdown.
@@ -98,11 +115,17 @@ impl World {
         lock(&self.root).clone()
     }
 
-    /// Lets the store go: it is closed when this returns, unless a commit takes longer than `limit`.
+    /// Lets the store go, which is told that this is an end in order: it is closed when this returns, unless a commit takes
+    /// longer than `limit`.
     pub(crate) async fn close_store(&self, limit: Duration) {
-        drop(lock(&self.store).take());
+        let store = lock(&self.store).take();
         lock(&self.tasks).abort_all();
         let ended = async {
+            if let Some(store) = store
+                && let Err(error) = store.read(|store| store.end()).await
+            {
+                tracing::debug!(%error, "the next process will not know that this one ended in order");
+            }
             let mut writer = self.writer.lock().await;
             while writer.join_next().await.is_some() {}
         };

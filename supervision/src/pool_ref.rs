@@ -303,9 +303,11 @@ impl<A: Actor> PoolRef<A> {
             settle(permit, &answer);
             message = match answer {
                 Ok(reply) => return Ok(reply),
-                // A ring of waits is not mended by asking a colleague.
+                // A ring of waits is not mended by asking a colleague, nor is what lies aside here.
                 Err(AskError::NotDelivered(
-                    error @ (TellError::WaitsInRing { .. } | TellError::SenderFenced { .. }),
+                    error @ (TellError::WaitsInRing { .. }
+                    | TellError::SenderFenced { .. }
+                    | TellError::LaidAside { .. }),
                 )) => return Err(RouteError::Asked(AskError::NotDelivered(error))),
                 Err(AskError::NotDelivered(error)) => error.into_message(),
                 Err(AskError::DeadlinePassed { to, .. }) => {

@@ -78,9 +78,10 @@ pub(crate) fn ask_again(store: &dyn Store, n: u64) -> Result<(), String> {
     let known = |m: &u64| request(*m).is_some() && !(is_laid_aside(*m) && m + 7 <= n);
     let messages: Vec<u64> = (n.saturating_sub(9).max(1)..=n).filter(known).collect();
     let again = messages.iter().map(|m| Record::Deliver { to: path(receiver(*m)), message: message(*m) });
-    let told_of = |m: &u64| match m + 4 <= n && !is_laid_aside(*m) {
-        true => Delivered::Answered(answer(*m).body),
-        false => Delivered::Waiting(message_id(*m)),
+    let told_of = |m: &u64| match (m + 4 <= n, is_laid_aside(*m)) {
+        (true, false) => Delivered::Answered(answer(*m).body),
+        (true, true) => Delivered::LaidAside { id: message_id(*m), cause: CAUSE.into() },
+        (false, _) => Delivered::Waiting(message_id(*m)),
     };
     let deliveries = messages.iter().map(told_of).collect();
     let committed = BatchOutcome::Committed { seq: CommitSeq(numbers(n) + 1), deliveries };

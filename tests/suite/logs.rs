@@ -6,7 +6,8 @@ use greenroom::testing::{Fault, FaultyStore, RawStore};
 use greenroom::{
     Actor, ActorPath, ActorRef, ActorSpec, Batch, BatchOutcome, CONTENT_LEN_MAX, CaseOwner, Context, Durable,
     DurableMessage, Failure, Handler, LaidAside, ListedCase, Log, MemoryStore, Message, MigrateError,
-    Ownership, Runtime, RuntimeEvent, Scan, SnapshotPolicy, Store, StoreError, StorePromise, inbox,
+    Ownership, Runtime, RuntimeEvent, Scan, SnapshotPolicy, Store, StoreError, StoreHead, StorePromise,
+    inbox,
 };
 use serde::{Deserialize, Serialize};
 
@@ -151,6 +152,12 @@ impl Store for Counting {
     }
     fn cases(&self, after: Option<&str>, most: usize) -> Result<Vec<ListedCase>, StoreError> {
         self.inner.cases(after, most)
+    }
+    fn head(&self) -> Result<StoreHead, StoreError> {
+        self.inner.head()
+    }
+    fn end(&self) -> Result<(), StoreError> {
+        self.inner.end()
     }
     fn promise(&self) -> StorePromise {
         self.inner.promise()

@@ -13,6 +13,7 @@ mod failures;
 mod fence;
 mod handoff;
 mod held;
+mod leftovers;
 mod logs;
 mod ordering;
 mod overflow;

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use greenroom::{Accepts, Actor, Address, Handler, Message, Runtime};
+use greenroom::{Accepts, Actor, Address, AskError, Handler, Message, Runtime, TellError};
 
 use super::{Account, Debit, Giver, NewCase, NewOrder, Reception, Remind, Ticker};
 use crate::item::{Item, Work, path};
@@ -39,8 +39,15 @@ where
     let to = runtime.resolve(&Address::<A>::new(path(kind, n))).map_err(|error| error.to_string())?;
     if item.is_asked() {
         let asked = to.ask(message).with_id(item.request()).within(PATIENCE);
-        asked.await.map_err(|error| error.to_string())
+        match asked.await {
+            Err(AskError::NotDelivered(TellError::LaidAside { .. })) => Ok(()),
+            asked => asked.map_err(|error| error.to_string()),
+        }
     } else {
-        to.tell(message).with_id(item.request()).await.map_err(|error| error.to_string())
+        match to.tell(message).with_id(item.request()).await {
+            // Accepted before, when nobody heard of it: it is not lost.
+            Err(TellError::LaidAside { .. }) => Ok(()),
+            told => told.map_err(|error| error.to_string()),
+        }
     }
 }

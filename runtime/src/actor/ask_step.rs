@@ -141,7 +141,7 @@ where
         _ if !is_stored => None,
         true => Some(KeptHead::requested(step.request())),
         // Not asked again under this name, so nobody waits for it when the asker is gone.
-        false => envelope.expires_ms(&world.clock).map(KeptHead::until),
+        false => KeptHead::sent(None, envelope.expires_ms(&world.clock)),
     };
     let head = Head { kept, whom: to.whom(), ..cx.head_for::<M>() };
     let mut held = Held::<B>::new(cell, head, B::Inbox::wrap(envelope));
@@ -155,6 +155,7 @@ where
         if is_stored {
             held.make_record().map_err(|error| match error {
                 StoreError::TooLarge { .. } => Failure::exhausted(error),
+                StoreError::InboxFull { .. } => Failure::external(error),
                 error => Failure::bug(error),
             })?;
             records.extend(held.take_record());

@@ -99,7 +99,8 @@ impl<'c, A: Actor> Context<'c, A> {
     ) -> Result<(), StoreError> {
         let is_repeatable = self.head.kept.as_ref().is_some_and(|kept| kept.request.is_some());
         let path = &self.cell.core.path;
-        let unencodable = |error| StoreError::Encode { actor: path.clone(), source: Arc::new(error) };
+        let unencodable =
+            |error| StoreError::Encode { actor: path.clone(), what: "answer", source: Arc::new(error) };
         let answer = is_repeatable.then(|| stored_form(&value).map_err(unencodable)).transpose()?;
         let held = self.held_back().get_or_insert_default();
         held.answer = answer;
@@ -395,6 +396,10 @@ impl<'c, A: Actor> Context<'c, A> {
         B::Inbox: Accepts<M, B>,
     {
         let cell = to.cell();
+        if cell.mail_form().is_some() && !self.is_of(&cell.core.world) {
+            // Its inbox is in another store, which this commit does not reach.
+            return Err((Refusal::OtherStore, envelope));
+        }
         let has_place = match hold_place(cell, None).await {
             Ok(has_place) => has_place,
             Err(refusal) => return Err((refusal, envelope)),

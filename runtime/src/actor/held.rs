@@ -3,6 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use crate::cell::{Cell, Incarnation};
 use crate::durable::{TimerChange, accept, record_of};
 use crate::mailbox::DeadLetterReason;
 use crate::mailbox::queue::{Gate, Queued};
-use crate::message::envelope::Parcel;
+use crate::message::envelope::{Parcel, long_bytes};
 use crate::message::{Envelope, Head, Message, MessageId, NoReply, ReplyPort};
 use crate::store::{CaseChange, Delivered, Record, StoreError, Writer};
 use crate::sync::drop_quietly;
@@ -80,6 +81,8 @@ impl<A: Actor> OwnMail<A> {
             None | Some(Refusal::Full { .. } | Refusal::Ring(_)) => DeadLetterReason::Shed,
             Some(Refusal::Gate(Gate::Draining)) => DeadLetterReason::Draining,
             Some(Refusal::Gate(Gate::Open | Gate::Shelved | Gate::Closed)) => DeadLetterReason::Gone,
+            // What an actor sends itself has no request id, and is in its own store.
+            Some(Refusal::LaidAside { .. } | Refusal::OtherStore) => DeadLetterReason::Gone,
             Some(Refusal::StoreUnavailable | Refusal::Unstorable(_)) => DeadLetterReason::Unstored,
             Some(Refusal::Fenced | Refusal::OutsideTransaction) => DeadLetterReason::Fenced,
         };
@@ -160,17 +163,25 @@ pub(crate) struct Held<A: Actor> {
     pub(crate) cell: Arc<Cell<A>>,
     queued: Option<Queued<A::Inbox>>,
     record: Option<Record>,
+    /// What it counts for the bound of the inbox on its way there, in bytes.
+    on_its_way: usize,
 }
 
 impl<A: Actor> Held<A> {
     pub(crate) fn new(cell: &Arc<Cell<A>>, head: Head, parcel: A::Inbox) -> Self {
-        Held { cell: cell.clone(), queued: Some(Queued { head, parcel }), record: None }
+        Held { cell: cell.clone(), queued: Some(Queued { head, parcel }), record: None, on_its_way: 0 }
     }
 
     /// Makes the stored form, if the receiver's mail is stored: what has none is refused before anything is done.
     pub(crate) fn make_record(&mut self) -> Result<(), StoreError> {
-        if let Some(queued) = &self.queued {
-            self.record = record_of(&self.cell, queued)?;
+        let Some(queued) = &mut self.queued else { return Ok(()) };
+        self.record = record_of(&self.cell, queued)?;
+        if let Some(Record::Deliver { message, .. }) = &self.record
+            && let bytes @ 1.. = long_bytes(message.body.len())
+        {
+            self.cell.let_in(bytes)?;
+            self.on_its_way = bytes;
+            queued.head.kept.get_or_insert_default().long_bytes = bytes;
         }
         Ok(())
     }
@@ -228,6 +239,12 @@ impl<A: Actor> Held<A> {
                 self.cell.answer(queued.parcel, &answer);
                 None
             }
+            Some(Delivered::LaidAside { id, cause }) => {
+                if let Some(reply) = queued.parcel.reply() {
+                    reply.fail(NoReply::LaidAside { id, cause });
+                }
+                Some(queued)
+            }
             Some(Delivered::Unknown) | None => Some(queued),
         };
         self.cell.mailbox.give_back();
@@ -253,6 +270,10 @@ impl<A: Actor> HeldSend for Held<A> {
 
 impl<A: Actor> Drop for Held<A> {
     fn drop(&mut self) {
+        if self.on_its_way > 0 {
+            // It waits by now, or is gone.
+            self.cell.on_their_way.fetch_sub(self.on_its_way, Ordering::Relaxed);
+        }
         if let Some(queued) = self.queued.take() {
             self.cell.mailbox.give_back();
             // Who asked hears that it was dropped, unless there is a copy that comes again.

@@ -47,6 +47,7 @@ impl<A: Actor> ActorSpec<A> {
                 redeliveries: 3,
                 quarantines: false,
                 openings: 10,
+                inbox_bytes: 64 << 20,
                 run_ahead: 32,
                 progress_within: None,
             },
@@ -93,8 +94,9 @@ impl<A: Actor> ActorSpec<A> {
     }
 
     /// How often the process may end while the same message of a durable actor is first in line, before it is laid aside
-    /// instead of run once more: perhaps it is what ends the process. Nobody can say, so an orderly end counts as well; a
-    /// process that ends often, or an actor that is parked for long, needs more. Default: 10.
+    /// instead of run once more: perhaps it is what ends the process. An end in order, by
+    /// [`Runtime::shutdown`], does not count, nor does a stop of the actor; a process that is killed often while an actor is
+    /// parked needs more. Default: 10.
     pub fn process_ends(mut self, times: u32) -> Self {
         self.settings.openings = times.max(1);
         self
@@ -145,6 +147,16 @@ impl<A: Durable> ActorSpec<A> {
     /// disk. If a commit is refused, the messages from there on are handled again, on the state of before, one by one.
     pub fn run_ahead(mut self, messages: u32) -> Self {
         self.settings.run_ahead = messages;
+        self
+    }
+
+    /// How long the messages that wait for a [durable](ActorSpec::durable) actor may be in all, in bytes: one that would
+    /// exceed it is refused with [`StoreError::InboxFull`](crate::StoreError::InboxFull), unless nothing else waits. Only
+    /// messages of 4 KiB and more count, and those to whom they are a burden: the shorter ones are bounded by
+    /// [`capacity`](ActorSpec::capacity). What comes from timers, and what is taken up, comes in all the same. Costs a look
+    /// at all that wait for each long message. Default: 64 MiB.
+    pub fn inbox_bytes(mut self, max: usize) -> Self {
+        self.settings.inbox_bytes = max;
         self
     }
 

@@ -51,15 +51,15 @@ impl<A: Actor> Context<'_, A> {
     }
 
     /// A number by chance: the same when the message is handled again. Not for secrets. Has a number, as a step has, and
-    /// leaves nothing in the journal.
+    /// leaves nothing in the journal. Two stores may give the same numbers.
     pub fn random(&self) -> u64 {
-        dice::hash(self.next_name("a number by chance").bytes())
+        dice::hash(self.next_unwritten("a number by chance").seed().bytes())
     }
 
-    /// A name that nothing else has in this store: the same when the message is handled again. Of an actor that is not
+    /// A name that nothing else has, in this store or another: the same when the message is handled again. Of an actor that is not
     /// durable: that nothing else has in this runtime.
     pub fn new_id(&self) -> String {
-        self.next_name("a new name")
+        self.next_unwritten("a new name").name()
     }
 
     /// Whether the code that `name` stands for may run: not while a message is handled again that did without it. So that
@@ -118,14 +118,14 @@ impl<A: Actor> Context<'_, A> {
     }
 
     /// What has a number of its own, and leaves nothing in the journal.
-    fn next_name(&self, made: &str) -> String {
+    fn next_unwritten(&self, made: &str) -> StepPlace<'_, A> {
         let place = self.next_place();
         if let Some(log) = &place.log
             && log.recorded(place.message, place.number).is_some()
         {
             place.park(diverged(&place, log, made));
         }
-        place.name()
+        place
     }
 
     fn next_place(&self) -> StepPlace<'_, A> {

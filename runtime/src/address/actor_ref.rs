@@ -12,7 +12,7 @@ use crate::address::{ActorPath, Address, Ask, Tell, TellError, Ticket};
 use crate::cell::{Cell, Observation, Place, Seat};
 use crate::durable::{Parked, Resolution};
 use crate::mailbox::Quarantined;
-use crate::message::envelope::{Envelope, Whom};
+use crate::message::envelope::{Envelope, KeptHead, Whom};
 use crate::message::{Message, MessageId};
 
 /// A reference to the actor that lives at one place in the tree, whichever incarnation runs there.
@@ -120,10 +120,35 @@ impl<A: Actor> ActorRef<A> {
         A: Handler<M>,
         A::Inbox: Accepts<M, A>,
     {
+        self.post_until(message, None)
+    }
+
+    /// As [`post`](ActorRef::post), of a message that expires as [`Tell::expires_within`] says.
+    ///
+    /// # Errors
+    ///
+    /// As [`post`](ActorRef::post).
+    pub fn post_expiring<M>(&self, message: M, after: Duration) -> Result<Ticket, TellError<M>>
+    where
+        M: Message,
+        A: Handler<M>,
+        A::Inbox: Accepts<M, A>,
+    {
+        self.post_until(message, Some(self.cell.core.world.clock.wall_ms_in(after)))
+    }
+
+    fn post_until<M>(&self, message: M, expires_ms: Option<u64>) -> Result<Ticket, TellError<M>>
+    where
+        M: Message,
+        A: Handler<M>,
+        A::Inbox: Accepts<M, A>,
+    {
         let put = match put(self, Envelope::told(message)) {
             Put::Done => return Ok(Ticket::done()),
             Put::Refused(refusal, envelope) => Err((refusal, envelope)),
-            Put::Wait(envelope) if self.cell.mail_form().is_some() => post(self, envelope),
+            Put::Wait(envelope) if self.cell.mail_form().is_some() => {
+                post(self, envelope, KeptHead::sent(None, expires_ms))
+            }
             Put::Wait(envelope) => Err((Refusal::Full { waited: Duration::ZERO }, envelope)),
         };
         put.map_err(|(refusal, envelope)| refusal.with(&self.cell, envelope.message))

@@ -13,9 +13,9 @@ use crate::actor::{Accepts, Actor, ExitReason, Handler};
 use crate::address::ring::{WaitOn, Waiting, with_running};
 use crate::address::tell::{Put, Refusal, Ring, TellError, put, put_in_line};
 use crate::address::{ActorPath, ActorRef};
-use crate::message::envelope::Envelope;
+use crate::message::envelope::{Envelope, KeptHead};
 use crate::message::reply::{Answer, AnyReply, ReplySlot};
-use crate::message::{Chain, Failure, Message, NoReply, message_name};
+use crate::message::{Chain, Failure, Message, MessageId, NoReply, message_name};
 use crate::resilience::{Breaker, BreakerOpen, CallOutcome};
 use crate::store::StoreError;
 
@@ -110,6 +110,17 @@ pub enum AskError<M> {
         /// Who was asked.
         to: ActorPath,
     },
+    /// The message was sent before under the same request id, and lies aside: nothing was done. Take that one up
+    /// ([`ActorRef::take_up`]), or forget it and send again.
+    #[error("the message to {to} lies aside as {id}: {cause}")]
+    LaidAside {
+        /// Who was asked.
+        to: ActorPath,
+        /// Under which number.
+        id: MessageId,
+        /// Why, for people to read.
+        cause: String,
+    },
     /// The actor's state could not be stored. No reply and no held send left; whether the state was kept shows only when
     /// the store is opened again: repeat only what may happen twice.
     #[error("{to} could not store its state")]
@@ -149,6 +160,7 @@ impl<M> AskError<M> {
             NoReply::Shed => AskError::Shed { to },
             NoReply::Dropped => AskError::NoReply { to },
             NoReply::ForwardedInRing(ring) => AskError::ForwardedInRing { to, ring },
+            NoReply::LaidAside { id, cause } => AskError::LaidAside { to, id, cause },
             NoReply::StoreUnavailable(cause) => AskError::StoreUnavailable { to, cause },
         }
     }
@@ -289,8 +301,8 @@ where
                     return Poll::Ready(Err(AskError::NotDelivered(error)));
                 }
                 Put::Wait(envelope) => {
-                    let request = this.request.take();
-                    *this.in_line = Some(Box::pin(put_in_line(this.to, envelope, Some(limit), request)));
+                    let kept = KeptHead::sent(this.request.take(), None);
+                    *this.in_line = Some(Box::pin(put_in_line(this.to, envelope, Some(limit), kept)));
                 }
             }
         } else if let Some(asked) = this.asked {

@@ -19,7 +19,7 @@ use crate::mailbox::line::InLine;
 use crate::mailbox::queue::{Gate, Pushed, Queued, Room};
 use crate::mailbox::{DeadLetterReason, Overflow};
 use crate::message::envelope::{Envelope, KeptHead};
-use crate::message::{Failure, Head, Message, NoReply, message_name};
+use crate::message::{Failure, Head, Message, MessageId, NoReply, message_name};
 use crate::store::StoreError;
 
 /// Why a message was not accepted. It is in here: take it back with [`into_message`](TellError::into_message).
@@ -100,6 +100,29 @@ pub enum TellError<M> {
         /// What was not accepted.
         message: M,
     },
+    /// The message was sent before under the same request id, and lies aside: nothing was done. Take that one up
+    /// ([`ActorRef::take_up`]), or forget it and send again.
+    #[error("the message to {to} lies aside as {id}: {cause}")]
+    LaidAside {
+        /// For whom it was.
+        to: ActorPath,
+        /// Under which number it lies aside.
+        id: MessageId,
+        /// Why, for people to read.
+        cause: String,
+        /// What was not accepted.
+        message: M,
+    },
+    /// A handler sent it through its context to a durable actor of another runtime, whose store the commit of the handler
+    /// does not reach. Use [`Context::ask`](crate::Context::ask), or send from a task
+    /// ([`Context::spawn`](crate::Context::spawn)).
+    #[error("{to} keeps its mail in another store; the message was refused")]
+    OtherStore {
+        /// For whom it was.
+        to: ActorPath,
+        /// What was not accepted.
+        message: M,
+    },
     /// The incarnation that sends has been replaced meanwhile; what it does no longer counts.
     #[error("the sending incarnation was replaced; the message to {to} was refused")]
     SenderFenced {
@@ -122,6 +145,8 @@ impl<M> TellError<M> {
             | TellError::Unstorable { message, .. }
             | TellError::WaitsInRing { message, .. }
             | TellError::OutsideTransaction { message, .. }
+            | TellError::LaidAside { message, .. }
+            | TellError::OtherStore { message, .. }
             | TellError::SenderFenced { message, .. } => message,
         }
     }
@@ -139,7 +164,9 @@ impl<M> From<TellError<M>> for Failure {
     /// is needed.
     fn from(error: TellError<M>) -> Self {
         match error {
-            TellError::OutsideTransaction { .. } => Failure::bug(error.to_string()),
+            TellError::OutsideTransaction { .. } | TellError::OtherStore { .. } => {
+                Failure::bug(error.to_string())
+            }
             error => Failure::external(error.to_string()),
         }
     }
@@ -167,6 +194,8 @@ pub(crate) enum Refusal {
     Unstorable(StoreError),
     Ring(Vec<ActorPath>),
     OutsideTransaction,
+    LaidAside { id: MessageId, cause: String },
+    OtherStore,
     Fenced,
 }
 
@@ -199,6 +228,8 @@ impl Refusal {
             Refusal::Unstorable(cause) => TellError::Unstorable { to, cause, message },
             Refusal::Ring(ring) => TellError::WaitsInRing { ring, message },
             Refusal::OutsideTransaction => TellError::OutsideTransaction { to, message },
+            Refusal::LaidAside { id, cause } => TellError::LaidAside { to, id, cause, message },
+            Refusal::OtherStore => TellError::OtherStore { to, message },
             Refusal::Fenced => TellError::SenderFenced { to, message },
         }
     }
@@ -299,7 +330,7 @@ pub(crate) async fn put_in_line<A, M>(
     to: &ActorRef<A>,
     envelope: Envelope<M>,
     limit: Option<Duration>,
-    request: Option<String>,
+    kept: Option<Box<KeptHead>>,
 ) -> Result<(), (Refusal, Envelope<M>)>
 where
     M: Message,
@@ -331,10 +362,7 @@ where
     if cell.mail_form().is_some() {
         let clock = cell.core.world.clock;
         // Who sends it again under its request id wants it done, however long that takes.
-        head.kept = match request {
-            Some(request) => Some(KeptHead::requested(request)),
-            None => envelope.expires_ms(&clock).map(KeptHead::until),
-        };
+        head.kept = kept.or_else(|| KeptHead::sent(None, envelope.expires_ms(&clock)));
         let left = envelope.reply.left(&clock);
         let accepted = accept(Held::new(cell, head, A::Inbox::wrap(envelope)), None);
         let accepted = match left {
@@ -367,6 +395,7 @@ pub struct Tell<'a, A: Actor, M: Message> {
     message: Option<M>,
     limit: Option<Duration>,
     request: Option<String>,
+    expires_within: Option<Duration>,
     in_line: Option<InLineTell<'a, M>>,
     gave_way: bool,
     of: PhantomData<fn() -> A>,
@@ -381,6 +410,7 @@ impl<'a, A: Actor, M: Message> Tell<'a, A, M> {
             message: Some(message),
             limit: None,
             request: None,
+            expires_within: None,
             in_line: None,
             gave_way: false,
             of: PhantomData,
@@ -393,10 +423,19 @@ impl<'a, A: Actor, M: Message> Tell<'a, A, M> {
     /// Sent again meanwhile, the message is accepted and nothing happens. Without effect on other actors.
     ///
     /// A message that its handler refused its asker is forgotten with its id. One that was [laid
-    /// aside](ActorRef::laid_aside) keeps it: sent again it is accepted and nothing happens, until it is taken up, or
-    /// forgotten.
+    /// aside](ActorRef::laid_aside) keeps it: sent again it is refused with [`TellError::LaidAside`], until it is taken up,
+    /// or forgotten.
     pub fn with_id(mut self, id: impl Into<String>) -> Self {
         self.request = Some(id.into());
+        self
+    }
+
+    /// Lets the message expire `after` that much time, from now on and by the clock on the wall, also while no process runs:
+    /// one whose turn comes later is [laid aside](ActorRef::laid_aside) unhandled, and is a dead letter
+    /// ([`DeadLetterReason::Expired`](crate::DeadLetterReason::Expired)). One that has begun does not expire, nor one that
+    /// was taken up. Only for [durable](crate::ActorSpec::durable) actors; without effect on others. Default: never.
+    pub fn expires_within(mut self, after: Duration) -> Self {
+        self.expires_within = Some(after);
         self
     }
 
@@ -452,9 +491,11 @@ where
                 }
                 Put::Wait(envelope) => envelope,
             };
-            let (limit, request) = (self.limit, self.request.take());
+            let limit = self.limit;
+            let expires_ms = self.expires_within.map(|after| cell.core.world.clock.wall_ms_in(after));
+            let kept = KeptHead::sent(self.request.take(), expires_ms);
             self.in_line = Some(Box::pin(async move {
-                let put = put_in_line(to, envelope, limit, request).await;
+                let put = put_in_line(to, envelope, limit, kept).await;
                 put.map_err(|(refusal, envelope)| refusal.with(cell, envelope.message))
             }));
         }

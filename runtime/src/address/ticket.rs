@@ -15,7 +15,8 @@ use crate::address::tell::Refusal;
 use crate::durable::{refusal, store_error};
 use crate::mailbox::DeadLetterReason;
 use crate::mailbox::queue::{Queued, Room};
-use crate::message::{Envelope, Message, NoReply};
+use crate::message::envelope::KeptHead;
+use crate::message::{Envelope, Head, Message, NoReply};
 use crate::store::{Batch, StoreError};
 
 /// What [`ActorRef::post`] gives: awaited, it says whether the message is on disk. Need not be awaited.
@@ -44,7 +45,11 @@ impl Future for Ticket {
 }
 
 /// Queues a message for the disk, if there is room for it at once.
-pub(crate) fn post<A, M>(to: &ActorRef<A>, envelope: Envelope<M>) -> Result<Ticket, (Refusal, Envelope<M>)>
+pub(crate) fn post<A, M>(
+    to: &ActorRef<A>,
+    envelope: Envelope<M>,
+    kept: Option<Box<KeptHead>>,
+) -> Result<Ticket, (Refusal, Envelope<M>)>
 where
     M: Message,
     A: Handler<M>,
@@ -57,7 +62,7 @@ where
     };
     let full = || Refusal::Full { waited: std::time::Duration::ZERO };
     let head = match stamp::<M>() {
-        Ok(head) => head,
+        Ok(head) => Head { kept, ..head },
         Err(why) => return Err((why.into(), envelope)),
     };
     match cell.mailbox.reserve() {

@@ -3,6 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -106,7 +107,12 @@ impl<A: Actor> Life<A> {
                 Some(durability) => Box::pin(durability.begin(&cell, &terms.args, incarnation))
                     .await
                     .map(|(actor, journal)| (actor, Some(Box::new(journal))))?,
-                None => (A::start(&terms.args).await?, None),
+                None => {
+                    if cell.core.world.has_store() && !cell.is_opened.swap(true, Ordering::AcqRel) {
+                        Box::pin(cell.core.world.leftovers.refuse(&cell.core)).await?;
+                    }
+                    (A::start(&terms.args).await?, None)
+                }
             };
             let head = Head::default();
             let journal_of = journal.as_deref_mut();

@@ -1,7 +1,7 @@
 //! A cell with its type: the mailbox, and what becomes of a message whose incarnation ends.
 
 use std::any::Any;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use crate::mailbox::stored::Repeats;
 use crate::mailbox::{DeadLetterReason, MailboxSpec, Overflow};
 use crate::message::envelope::{Parcel, Whom};
 use crate::message::{Head, MessageId, NoReply};
+use crate::store::StoreError;
 use crate::sync::{Quiet, drop_quietly, lock};
 
 /// What the spec of an actor says about its cell.
@@ -34,6 +35,8 @@ pub(crate) struct CellSettings {
     pub(crate) quarantines: bool,
     /// How many openings of the store may find the same message first in line.
     pub(crate) openings: u32,
+    /// How long the long messages that wait for a durable actor may be in all, in bytes.
+    pub(crate) inbox_bytes: usize,
     /// How many messages of a durable actor may wait for their commits.
     pub(crate) run_ahead: u32,
     /// How long a handler may take.
@@ -64,6 +67,8 @@ pub(crate) struct Cell<A: Actor> {
     terms: Mutex<Arc<Terms<A>>>,
     pub(crate) quarantine: Quarantine<A::Inbox>,
     pub(crate) repeats: Repeats<A::Inbox>,
+    /// Long messages on their way to the disk, in bytes.
+    pub(crate) on_their_way: AtomicUsize,
     pub(crate) parking: ParkingPlace,
     pub(crate) watched: Watched,
     pub(crate) mailbox: Mailbox<A::Inbox>,
@@ -83,6 +88,7 @@ impl<A: Actor> Cell<A> {
             durability,
             quarantine: Quarantine::default(),
             repeats: Repeats::default(),
+            on_their_way: AtomicUsize::new(0),
             parking: ParkingPlace::default(),
             is_opened: AtomicBool::new(false),
             watched: Watched::default(),
@@ -96,11 +102,28 @@ impl<A: Actor> Cell<A> {
         self.durability.as_ref()?.mail()
     }
 
-    /// Answers whoever asked with `repeat`, a message that is done already.
+    /// Answers whoever asked with `repeat`, a message that is done already. Not here and now: to read the answer is the
+    /// author's code, which may take its time or panic, and here is the writer's turn.
     pub(crate) fn answer(&self, repeat: A::Inbox, answer: &[u8]) {
         if let Some(form) = self.mail_form() {
-            form.answer(repeat, answer);
+            let answer = answer.to_vec();
+            self.core.world.track(async move { form.answer(repeat, &answer) });
         }
+    }
+
+    /// Lets a long message of so many bytes be on its way into the inbox, unless it has too much already; one alone may
+    /// always come.
+    pub(crate) fn let_in(&self, len: usize) -> Result<(), StoreError> {
+        let max_bytes = self.terms().settings.inbox_bytes;
+        // Counted first, so that of two that come at once one sees the other.
+        let before = self.on_their_way.fetch_add(len, Ordering::Relaxed);
+        let waiting_bytes = before + self.mailbox.long_bytes();
+        if waiting_bytes > 0 && waiting_bytes + len > max_bytes {
+            self.on_their_way.fetch_sub(len, Ordering::Relaxed);
+            let actor = self.core.path.clone();
+            return Err(StoreError::InboxFull { actor, waiting_bytes, len, max_bytes });
+        }
+        Ok(())
     }
 
     pub(crate) fn terms(&self) -> Arc<Terms<A>> {

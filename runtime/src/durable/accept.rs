@@ -43,12 +43,16 @@ pub(crate) async fn accept<A: Actor>(
     let records = held.take_record().into_iter().collect();
     place.commit(Batch { writer, records }, move |committed| {
         let accepted = match committed {
-            Ok(committed) => {
-                let delivered = committed.deliveries.into_iter().next();
-                let id = number(delivered.as_ref());
-                held.arrive(delivered);
-                Ok(id)
-            }
+            Ok(committed) => match committed.deliveries.into_iter().next() {
+                Some(Delivered::LaidAside { id, cause }) => {
+                    Err((Refusal::LaidAside { id, cause }, held.take_back()))
+                }
+                delivered => {
+                    let id = number(delivered.as_ref());
+                    held.arrive(delivered);
+                    Ok(id)
+                }
+            },
             Err(error) => Err((refusal(error), held.take_back())),
         };
         // A teller that is gone does not want its answer, nor the message.
@@ -74,7 +78,7 @@ pub(crate) fn record_of<A: Actor>(
     queued: &Queued<A::Inbox>,
 ) -> Result<Option<Record>, StoreError> {
     let Some(form) = cell.mail_form() else { return Ok(None) };
-    let body = (form.encode)(&queued.parcel).map_err(|error| unencodable(&cell.core, error))?;
+    let body = (form.encode)(&queued.parcel).map_err(|error| unencodable(&cell.core, "message", error))?;
     // Here and not only in the store: whoever sends it is told before anything is done.
     let len = body.len();
     if len > CONTENT_LEN_MAX {
@@ -100,6 +104,6 @@ pub(crate) fn record_of<A: Actor>(
 fn number(delivered: Option<&Delivered>) -> Option<MessageId> {
     match delivered? {
         Delivered::New(id) | Delivered::Waiting(id) => Some(*id),
-        Delivered::Answered(_) | Delivered::Unknown => None,
+        Delivered::Answered(_) | Delivered::LaidAside { .. } | Delivered::Unknown => None,
     }
 }

@@ -249,7 +249,7 @@ impl<A: Actor> Durability<A> {
             let error = StoreError::TooLarge { actor, what: "log entry", len, max };
             return Err(CommitError::Store(error));
         }
-        encoded.map_err(|error| CommitError::Store(unencodable(core, error)))?;
+        encoded.map_err(|error| CommitError::Store(unencodable(core, "state", error)))?;
         // At once, also where it is not its turn to be stored: what a failure rolls back to is always storable.
         let len = journal.scratch.len();
         if len > SNAPSHOT_LEN_MAX {
@@ -262,8 +262,12 @@ impl<A: Actor> Durability<A> {
 }
 
 /// What is to be stored has no encoded form.
-pub(super) fn unencodable(core: &CellCore, error: rmp_serde::encode::Error) -> StoreError {
-    StoreError::Encode { actor: core.path.clone(), source: Arc::new(error) }
+pub(super) fn unencodable(
+    core: &CellCore,
+    what: &'static str,
+    error: rmp_serde::encode::Error,
+) -> StoreError {
+    StoreError::Encode { actor: core.path.clone(), what, source: Arc::new(error) }
 }
 
 pub(super) fn store_of<A: Actor>(cell: &Cell<A>) -> Result<StoreHandle, Failure> {

@@ -7,6 +7,7 @@ mod aside; // messages that were laid aside
 mod births; // how actors were made
 mod cases; // who owns which
 mod durability; // how a cell stores its state and its mail
+mod leftovers; // where somebody starts who would not see to it
 pub(crate) mod logs; // parts of a state that are appended to
 mod parking; // an actor that waits for a decision
 mod recall; // what a new life begins with
@@ -15,11 +16,14 @@ mod step; // one call to the world outside, whose result is kept
 mod step_log; // the journal of such calls
 mod timers; // those that outlive the process
 mod transaction; // one message: its state, its sends, its reply, and that it is done
+mod tries; // of a step
 
 pub(crate) use accept::{accept, record_of, refusal};
 pub use aside::TakeUpError;
 pub(crate) use births::store_error;
 pub(crate) use durability::{Durability, Journal, MailForm, external};
+pub use leftovers::LeftInStore;
+pub(crate) use leftovers::Leftovers;
 pub(crate) use parking::ParkingPlace;
 pub use parking::{Parked, ParkedFor, Resolution};
 pub(crate) use step::{Found, StepPlace, Trouble, describe};

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::ahead::RunAhead;
 use super::durability::{Durability, Journal, MailForm, external, store_of};
+use super::leftovers::LeftInStore;
 use super::logs::Logs;
 use super::step_log::StepLog;
 use super::timers::Timers;
@@ -33,6 +34,14 @@ impl<A: Actor> Durability<A> {
         // Before the author's code runs, which may take its time: the store is closed when its last handle is gone.
         drop(store);
         core.set_epoch(epoch);
+        match self.mail() {
+            Some(_) => core.world.leftovers.may_be_at(&core.path),
+            None => {
+                if let Some(left) = LeftInStore::of(&core.path, &scan) {
+                    return Err(Failure::bug(left));
+                }
+            }
+        }
         let (log, mut damaged) = StepLog::read(scan.journal);
         damaged.extend(scan.damage.iter().filter_map(|damage| match damage.place {
             DamagePlace::Journal { message, .. } => Some(message),
@@ -92,7 +101,8 @@ impl<A: Actor> Durability<A> {
 /// Counts, of the message that is first in line, how often it was tried before it runs: a message over which the process
 /// ends leaves nobody to count afterwards.
 fn count_try<A: Actor>(cell: &Cell<A>, ahead: &mut RunAhead) -> Option<Record> {
-    let is_opening = !cell.is_opened.swap(true, Ordering::AcqRel);
+    let is_first = !cell.is_opened.swap(true, Ordering::AcqRel);
+    let is_opening = is_first && cell.core.world.begins_after_crash(&cell.core.path);
     let (message, tries) = cell.mailbox.count_opening(is_opening)?;
     if tries.openings > 1 {
         ahead.is_suspect(&cell.mailbox.waiting_ids());

@@ -38,10 +38,10 @@ const _BOTH_FIT: () = assert!(RESULT_LEN_MAX + NAME_LEN_MAX + 256 <= JOURNAL_LEN
 /// in the order of the program, whatever the order of polling. Run it with [`run`](Step::run), or let it go.
 pub struct Step<'x, A: Actor> {
     pub(super) at: StepPlace<'x, A>,
-    intent: Intent,
+    pub(super) intent: Intent,
     key: String,
-    tries: u32,
-    timeout: Option<Duration>,
+    pub(super) tries: u32,
+    pub(super) timeout: Option<Duration>,
 }
 
 /// Where a step stands: its message, its number, and the journal in which it is written.
@@ -99,23 +99,25 @@ impl<'x, A: Actor> Step<'x, A> {
     }
 
     /// For the other side to recognise a repetition by: the same each time this step is made, whatever happens in between,
-    /// and of no other step of this store. (Two stores give the same keys: put a name of your own in front where both talk
-    /// to the same side.) Of an actor that is not durable: the same for the tries in this runtime, and in no later one.
+    /// and of no other step, of this store or another: the [id of the store](crate::StoreId) is in it. (Two copies of one
+    /// store, such as a backup that is opened beside it, give the same keys.) Of an actor that is not durable: the same for
+    /// the tries in this runtime, and in no later one.
     pub fn key(&self) -> &str {
         &self.key
     }
 
     /// How often the call is made before an [`External`](FailureClass::External) failure is the handler's, at least once,
-    /// whatever its effect: who cannot say whether an [`Effect::Once`] happened fails with another class, or tries once;
-    /// with the waits of [`RuntimeConfig::external_backoff`](crate::RuntimeConfig::external_backoff) between. Default: 3.
+    /// with the waits of [`RuntimeConfig::external_backoff`](crate::RuntimeConfig::external_backoff) between. An
+    /// [`Effect::Once`] is made again only if its failure says that [nothing
+    /// happened](Failure::nothing_happened); else the actor is parked, or [`check`](Step::run_checked) is asked. Default: 3.
     #[must_use]
     pub fn tries(mut self, tries: u32) -> Self {
         self.tries = tries.max(1);
         self
     }
 
-    /// How long one try may take; one that takes longer is an [`External`](FailureClass::External) failure. Default: no
-    /// limit.
+    /// How long one try may take; one that takes longer is an [`External`](FailureClass::External) failure, and of an
+    /// [`Effect::Once`] a doubt. Default: no limit.
     #[must_use]
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = Some(limit);
@@ -211,8 +213,24 @@ impl<'x, A: Actor> Step<'x, A> {
             },
             Some(_) => self.tell_repeated(),
         }
-        let outcome = self.attempts(call).await;
-        self.complete(log, outcome).await
+        let mut tried = 0;
+        loop {
+            let outcome = match self.attempt(&call).await {
+                Err(failure) if self.leaves_doubt(&failure) => {
+                    tracing::warn!(step = self.intent.name, key = self.key, %failure, "perhaps it happened");
+                    match check().await? {
+                        Known::Done(value) => Ok(value),
+                        Known::NotDone => Err(failure.nothing_happened()),
+                        Known::Nothing => return Err(self.in_doubt()),
+                    }
+                }
+                outcome => outcome,
+            };
+            match outcome {
+                Err(failure) if self.comes_again(&failure, tried) => tried = self.pause(tried).await,
+                outcome => return self.complete(log, outcome).await,
+            }
+        }
     }
 
     /// Whether it is written down, and so made once.
@@ -227,7 +245,8 @@ impl<'x, A: Actor> Step<'x, A> {
         }
         let (path, message, number) = (self.at.cell.core.path.to_string(), self.at.message, self.at.number);
         let (hash, other) = (dice::hash(path.bytes()), dice::hash(path.bytes().rev()));
-        format!("{hash:016x}{other:016x}-{message}-{number}")
+        let store = self.at.cell.core.world.store_id();
+        format!("{hash:016x}{other:016x}-{store}-{message}-{number}")
     }
 
     /// Writes down that the step was dropped, unless it is told otherwise.
@@ -306,7 +325,10 @@ impl<'x, A: Actor> Step<'x, A> {
         let (outcome, completion) = match encoded {
             Ok(result) => (outcome, Completion::Result(result)),
             Err(failure) if matches!(failure.class(), FailureClass::External | FailureClass::Cancelled) => {
-                log.try_ended(self.at.message, self.at.number);
+                // Of a call that must not be made twice and was called off, nobody can say: it stays in flight.
+                if self.intent.effect != Effect::Once || failure.is_sure_that_nothing_happened() {
+                    log.try_ended(self.at.message, self.at.number);
+                }
                 return Err(failure);
             }
             Err(failure) => {
@@ -333,32 +355,6 @@ impl<'x, A: Actor> Step<'x, A> {
             }));
         }
         Ok(result)
-    }
-
-    async fn attempts<T, Fut>(&self, call: impl Fn() -> Fut) -> Result<T, Failure>
-    where
-        Fut: Future<Output = Result<T, Failure>>,
-    {
-        let world = &self.at.cell.core.world;
-        let mut tried = 0;
-        loop {
-            let outcome = match self.timeout {
-                None => call().await,
-                Some(limit) => world.clock.within(limit, call()).await.unwrap_or_else(|| {
-                    Err(Failure::external(format!(
-                        "the step `{}` took longer than {limit:?}",
-                        self.intent.name
-                    )))
-                }),
-            };
-            match outcome {
-                Err(failure) if failure.class() == FailureClass::External && tried + 1 < self.tries => {
-                    world.clock.sleep(world.config.external_backoff.delay(tried, world.random())).await;
-                    tried += 1;
-                }
-                outcome => return outcome,
-            }
-        }
     }
 
     fn in_doubt(&self) -> Failure {
@@ -401,12 +397,21 @@ impl<A: Actor> StepPlace<'_, A> {
         self.trouble.found(Found::Parked(Parked { message: self.message, why }))
     }
 
-    /// Of no other step of this store; without a journal, of no other step of this runtime.
+    /// What chance depends on: the same in every store, so that a test with a fresh one runs as before.
+    pub(crate) fn seed(&self) -> String {
+        let StepPlace { cell, message, number, .. } = self;
+        match &self.log {
+            Some(_) => format!("{}-{message}-{number}", cell.core.path),
+            None => self.name(),
+        }
+    }
+
+    /// Of no other step of any store; without a journal, of no other step of this runtime.
     pub(crate) fn name(&self) -> String {
         let StepPlace { cell, message, number, .. } = self;
         let core = &cell.core;
         if self.log.is_some() {
-            return format!("{}-{message}-{number}", core.path);
+            return format!("{}-{}-{message}-{number}", core.path, core.world.store_id());
         }
         // Its numbers begin anew with each runtime and each cell, and what is no message has none.
         let life = if *message == MessageId::default() { self.incarnation.0 } else { 0 };

@@ -28,6 +28,14 @@ impl<E: Parcel> Mailbox<E> {
         batch.items.iter().chain(&inbound.items).map(|queued| queued.head.id).collect()
     }
 
+    /// How long the long ones are that wait, in bytes. Looks at each.
+    pub(crate) fn long_bytes(&self) -> usize {
+        let batch = raced::lock(&self.batch);
+        let inbound = raced::lock(&self.inbound);
+        let waiting = batch.items.iter().chain(&inbound.items);
+        waiting.filter_map(|queued| queued.head.kept.as_ref()).map(|kept| kept.long_bytes).sum()
+    }
+
     /// The first in line and how often it was tried, this opening of the store included if it is one.
     pub(crate) fn count_opening(&self, is_opening: bool) -> Option<(MessageId, Tries)> {
         let mut batch = raced::lock(&self.batch);

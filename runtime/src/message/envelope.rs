@@ -59,6 +59,8 @@ pub(crate) struct KeptHead {
     pub(crate) openings: u32,
     /// When the timer was due that sent it.
     pub(crate) due_ms: Option<u64>,
+    /// The length of its stored form, if it is long: see [`LONG_MIN`].
+    pub(crate) long_bytes: usize,
 }
 
 impl KeptHead {
@@ -66,8 +68,10 @@ impl KeptHead {
         Box::new(KeptHead { request: Some(request), ..KeptHead::default() })
     }
 
-    pub(crate) fn until(expires_ms: u64) -> Box<Self> {
-        Box::new(KeptHead { expires_ms: Some(expires_ms), ..KeptHead::default() })
+    /// `None`: nothing out of the ordinary.
+    pub(crate) fn sent(request: Option<String>, expires_ms: Option<u64>) -> Option<Box<Self>> {
+        let kept = KeptHead { request, expires_ms, ..KeptHead::default() };
+        (kept != KeptHead::default()).then(|| Box::new(kept))
     }
 
     /// `None`: nothing out of the ordinary.
@@ -75,9 +79,20 @@ impl KeptHead {
         let origin = (message.origin != message.id).then_some(message.origin);
         let (request, expires_ms) = (message.request.clone(), message.expires_ms);
         let openings = message.tries.openings;
-        let kept = KeptHead { origin, request, expires_ms, openings, due_ms: message.due_ms };
+        let long_bytes = long_bytes(message.body.len());
+        let due_ms = message.due_ms;
+        let kept = KeptHead { origin, request, expires_ms, openings, due_ms, long_bytes };
         (kept != KeptHead::default()).then(|| Box::new(kept))
     }
+}
+
+/// Length from which on a stored message counts for the [bound](crate::ActorSpec::inbox_bytes) of its inbox, in bytes: those
+/// that are shorter are bounded by their number, and carry no length about.
+pub(crate) const LONG_MIN: usize = 4 << 10;
+
+/// What a stored form of that length counts.
+pub(crate) fn long_bytes(len: usize) -> usize {
+    if len < LONG_MIN { 0 } else { len }
 }
 
 /// Whom a message is for.

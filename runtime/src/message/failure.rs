@@ -39,6 +39,8 @@ struct Inner {
     text: Cow<'static, str>,
     cause: Option<Arc<Quiet<Box<dyn Error + Send + Sync>>>>,
     special: Special,
+    /// Whether whoever made it knows that nothing happened outside.
+    nothing_happened: bool,
 }
 
 /// What is no failure at all, but takes the way of one.
@@ -79,14 +81,26 @@ impl Failure {
     pub fn of(class: FailureClass, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         let cause = Arc::new(Quiet::new(cause.into()));
         let text = cause.to_string().into();
-        Failure(Box::new(Inner { class, text, cause: Some(cause), special: Special::No }))
+        Failure(Box::new(Inner {
+            class,
+            text,
+            cause: Some(cause),
+            special: Special::No,
+            nothing_happened: false,
+        }))
     }
 
     /// What a handler "fails" with after it gave its reply port away; never seen by anybody outside.
     pub(crate) fn answered_elsewhere() -> Self {
         let text = Cow::Borrowed("the reply port was given away");
         let class = FailureClass::Cancelled;
-        Failure(Box::new(Inner { class, text, cause: None, special: Special::AnsweredElsewhere }))
+        Failure(Box::new(Inner {
+            class,
+            text,
+            cause: None,
+            special: Special::AnsweredElsewhere,
+            nothing_happened: true,
+        }))
     }
 
     pub(crate) fn is_answered_elsewhere(&self) -> bool {
@@ -98,11 +112,29 @@ impl Failure {
     /// [`Cancelled`](FailureClass::Cancelled) failure.
     pub fn declined(why: impl Into<Cow<'static, str>>) -> Self {
         let class = FailureClass::Cancelled;
-        Failure(Box::new(Inner { class, text: why.into(), cause: None, special: Special::Declined }))
+        Failure(Box::new(Inner {
+            class,
+            text: why.into(),
+            cause: None,
+            special: Special::Declined,
+            nothing_happened: true,
+        }))
     }
 
     pub(crate) fn is_declined(&self) -> bool {
         self.0.special == Special::Declined
+    }
+
+    /// Says of a failed call that it changed nothing outside, such as when the connection was refused: then an
+    /// [`Effect::Once`](crate::Effect::Once) may be tried again. Say so only if you know: of a timeout nobody does.
+    #[must_use]
+    pub fn nothing_happened(mut self) -> Self {
+        self.0.nothing_happened = true;
+        self
+    }
+
+    pub(crate) fn is_sure_that_nothing_happened(&self) -> bool {
+        self.0.nothing_happened
     }
 
     /// The class, which decides what follows.

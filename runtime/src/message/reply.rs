@@ -16,7 +16,7 @@ use crate::address::{ActorPath, ring};
 use crate::cell::CellCore;
 use crate::clock::Clock;
 use crate::mailbox::DeadLetterReason;
-use crate::message::Failure;
+use crate::message::{Failure, MessageId};
 use crate::store::StoreError;
 use crate::sync::raced::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::raced::{Mutex, lock};
@@ -46,6 +46,15 @@ pub enum NoReply {
     /// Whoever held the reply port let it go unanswered.
     #[error("the reply port was dropped unanswered")]
     Dropped,
+    /// The message was sent before under the same request id, and lies aside: nothing was done. Take that one up, or forget
+    /// it and send again.
+    #[error("the message lies aside as {id}: {cause}")]
+    LaidAside {
+        /// Under which number.
+        id: MessageId,
+        /// Why, for people to read.
+        cause: String,
+    },
     /// The state could not be stored. No reply and no held send left; whether the state was kept shows only when the store
     /// is opened again: repeat only what may happen twice.
     #[error("the state could not be stored")]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{
     CaseOwner, Damage, JournalEntry, LaidAside, ListedCase, LogEntry, Ownership, Record, Snapshot,
-    StoreError, StoredMessage, StoredTimer,
+    StoreError, StoreHead, StoredMessage, StoredTimer,
 };
 use crate::address::{ActorPath, Epoch};
 use crate::message::MessageId;
@@ -97,6 +97,22 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// [`StoreError::Locked`] while another runtime has it; that one is not disturbed.
     fn own(&self) -> Result<Ownership, StoreError>;
+
+    /// Which store it is, and whether it was left in order. Blocks; costs one read. The id is the same for as long as the
+    /// store lives, whoever opens it, and another than that of each other store.
+    ///
+    /// # Errors
+    ///
+    /// As [`actors`](Store::actors), and [`StoreError::HeadDamaged`].
+    fn head(&self) -> Result<StoreHead, StoreError>;
+
+    /// Writes down that whoever used the store ends in order: until the next commit [`head`](Store::head) says so. Blocks;
+    /// costs one flush, and nothing if that is written down already.
+    ///
+    /// # Errors
+    ///
+    /// As [`commit`](Store::commit).
+    fn end(&self) -> Result<(), StoreError>;
 }
 
 /// A store that is shared: a test keeps one `Arc` of it and gives another to the runtime.
@@ -127,6 +143,12 @@ impl<S: Store + ?Sized> Store for Arc<S> {
     }
     fn own(&self) -> Result<Ownership, StoreError> {
         (**self).own()
+    }
+    fn head(&self) -> Result<StoreHead, StoreError> {
+        (**self).head()
+    }
+    fn end(&self) -> Result<(), StoreError> {
+        (**self).end()
     }
 }
 
@@ -232,9 +254,15 @@ pub enum BatchOutcome {
 pub enum Delivered {
     /// It is in the receiver's inbox, under this number.
     New(MessageId),
-    /// It was sent before under the same request id, and waits in the inbox, or lies aside, under that number: nothing
-    /// was added.
+    /// It was sent before under the same request id, and waits in the inbox under that number: nothing was added.
     Waiting(MessageId),
+    /// It was sent before under the same request id, and lies aside: nothing was added.
+    LaidAside {
+        /// Under which number.
+        id: MessageId,
+        /// Why, for people to read.
+        cause: String,
+    },
     /// It was sent before under the same request id, and done: the answer of then. Nothing was added.
     Answered(Vec<u8>),
     /// There was nothing to return, or to fire.

@@ -96,14 +96,32 @@ pub enum StoreError {
         /// The limit in bytes.
         max: usize,
     },
-    /// A state has no encoded form. Nothing was written; mend its `Serialize`.
-    #[error("the state of {actor} cannot be encoded")]
+    /// A state, a message or an answer has no encoded form. Nothing was written; mend its `Serialize`.
+    #[error("the {what} of {actor} cannot be encoded")]
     Encode {
-        /// Whose state.
+        /// Whose state, or to whom it was sent, or who answered.
         actor: ActorPath,
+        /// What has none: `state`, `message` or `answer`.
+        what: &'static str,
         /// What serde says.
         #[source]
         source: Cause,
+    },
+    /// The messages that wait for the actor are as long as its spec allows
+    /// ([`ActorSpec::inbox_bytes`](crate::ActorSpec::inbox_bytes)), or would be with this one. Nothing was written; send it
+    /// again when some are handled.
+    #[error(
+        "{actor} has {waiting_bytes} bytes of long messages waiting, one of {len} bytes more is over its bound of {max_bytes}"
+    )]
+    InboxFull {
+        /// Whose inbox.
+        actor: ActorPath,
+        /// What waits, in bytes.
+        waiting_bytes: usize,
+        /// The length of the message, in bytes.
+        len: usize,
+        /// The bound, in bytes.
+        max_bytes: usize,
     },
     /// The engine could not read. Nothing was changed; other actors may be unharmed.
     #[error("the store cannot be read")]
@@ -164,6 +182,7 @@ impl StoreError {
                 | StoreError::Read { .. }
                 | StoreError::Format { .. }
                 | StoreError::LowSpace { .. }
+                | StoreError::InboxFull { .. }
         )
     }
 

@@ -9,12 +9,14 @@ use std::collections::BTreeMap;
 use super::content::{Broken, Parts};
 use super::plan::{Plan, behind};
 use super::record::{
-    ACTOR_PREFIX, CASES_PREFIX, ContentKey, Envelope, Kind, RecordKey, STORE_HEAD_KEY, actor_prefix,
-    case_key, laid_aside_prefix, open_case, unfinished_prefixes,
+    ACTOR_PREFIX, CASES_PREFIX, ContentKey, Kind, RecordKey, STORE_HEAD_KEY, actor_prefix, case_key,
+    laid_aside_prefix, open_case, unfinished_prefixes,
 };
 use super::recovery::{Recovered, recover};
 use super::stored_form::laid_aside_from_bytes;
-use super::{Batch, BatchOutcome, CaseOwner, CommitSeq, LaidAside, ListedCase, Scan, StoreError};
+use super::{
+    Batch, BatchOutcome, CaseOwner, CommitSeq, LaidAside, ListedCase, Scan, StoreError, StoreHead, StoreId,
+};
 use crate::address::ActorPath;
 
 /// Keys with their values.
@@ -33,11 +35,13 @@ pub(crate) trait Engine {
     fn next_key(&self, from: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
     /// Makes all of `writes` durable, or none of them.
     fn apply(&self, writes: Writes) -> Result<(), StoreError>;
+    /// What the store is called from its first commit on, if there is nothing in it: the same each time it is asked.
+    fn fresh_id(&self) -> StoreId;
 }
 
 /// [`Store::commit`](super::Store::commit) on any engine.
 pub(crate) fn commit(engine: &impl Engine, group: &[Batch]) -> Result<Vec<BatchOutcome>, StoreError> {
-    let mut plan = Plan::begin(engine, position(engine)?);
+    let mut plan = Plan::begin(engine, head(engine)?);
     let outcomes = group.iter().map(|batch| plan.add(batch)).collect::<Result<_, _>>()?;
     if let Some(writes) = plan.finish() {
         engine.apply(writes)?;
@@ -158,15 +162,28 @@ pub(crate) fn actors(engine: &impl Engine) -> Result<Vec<ActorPath>, StoreError>
 
 /// The newest commit of the store, once its format is known to be ours; 0 for an empty store.
 pub(crate) fn position(engine: &impl Engine) -> Result<CommitSeq, StoreError> {
+    Ok(head(engine)?.seq)
+}
+
+/// [`Store::head`](super::Store::head) on any engine.
+pub(crate) fn head(engine: &impl Engine) -> Result<StoreHead, StoreError> {
     match engine.get(STORE_HEAD_KEY)? {
-        Some(value) => match Envelope::open(STORE_HEAD_KEY, &value, Kind::StoreHead) {
-            Ok(head) => Ok(CommitSeq(head.seq)),
-            Err(refused) => Err(refused.newer_format().unwrap_or(StoreError::HeadDamaged)),
-        },
-        None if engine.next_key(&[])?.is_none() => Ok(CommitSeq(0)),
+        Some(value) => StoreHead::open(&value)
+            .map_err(|refused| refused.newer_format().unwrap_or(StoreError::HeadDamaged)),
+        None if engine.next_key(&[])?.is_none() => Ok(StoreHead::empty(engine.fresh_id())),
         // Records without a head: it was lost.
         None => Err(StoreError::HeadDamaged),
     }
+}
+
+/// [`Store::end`](super::Store::end) on any engine.
+pub(crate) fn end(engine: &impl Engine) -> Result<(), StoreError> {
+    let head = head(engine)?;
+    if head.ended_in_order {
+        return Ok(());
+    }
+    let ended = StoreHead { ended_in_order: true, ..head }.seal();
+    engine.apply(Writes::from([(STORE_HEAD_KEY.to_vec(), Some(ended))]))
 }
 
 fn actor_of(key: &[u8]) -> Option<ActorPath> {

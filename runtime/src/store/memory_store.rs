@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::layout::{self, Engine, Entries, Writes};
 use super::{
     Batch, BatchOutcome, CaseOwner, LaidAside, ListedCase, Ownership, Scan, SoleOwner, Store, StoreError,
-    StorePromise,
+    StoreHead, StoreId, StorePromise,
 };
 use crate::address::ActorPath;
 
@@ -15,16 +15,28 @@ use crate::address::ActorPath;
 ///
 /// Clones share their content, so a test "restarts the process" by giving a clone to the next runtime, once the one before
 /// is shut down.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct MemoryStore {
     content: Arc<Mutex<BTreeMap<Vec<u8>, Vec<u8>>>>,
     owner: SoleOwner,
+    id: StoreId,
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::with_id(StoreId::random())
+    }
 }
 
 impl MemoryStore {
     /// An empty store.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty store with an id of your own, for tests that know the [keys](crate::Step::key) of their steps.
+    pub fn with_id(id: StoreId) -> Self {
+        MemoryStore { content: Arc::default(), owner: SoleOwner::default(), id }
     }
 
     /// Every raw record, for tests that damage them.
@@ -85,6 +97,14 @@ impl Store for MemoryStore {
     fn own(&self) -> Result<Ownership, StoreError> {
         self.owner.take(Path::new("memory"))
     }
+
+    fn head(&self) -> Result<StoreHead, StoreError> {
+        layout::head(self)
+    }
+
+    fn end(&self) -> Result<(), StoreError> {
+        layout::end(self)
+    }
 }
 
 impl Engine for MemoryStore {
@@ -120,5 +140,9 @@ impl Engine for MemoryStore {
             };
         }
         Ok(())
+    }
+
+    fn fresh_id(&self) -> StoreId {
+        self.id
     }
 }

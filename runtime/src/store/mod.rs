@@ -8,6 +8,7 @@ mod content; // what may be too long for one record
 mod damage; // what a read had to refuse, and why
 mod error; // why the store did not do it
 mod group; // carrying out what was queued
+mod head; // which store it is, and whether it was left in order
 mod layout; // batches to records and back, the same on every engine
 mod memory_store; // the engine for tests: everything lives in a map
 mod ownership; // to whom a store belongs: one runtime at a time
@@ -26,6 +27,7 @@ pub(crate) use chain::{Chain, Link};
 pub use commit::{Batch, BatchOutcome, CommitSeq, Delivered, Scan, Store, StorePromise, Writer};
 pub use damage::{Damage, DamagePlace, DamageReason};
 pub use error::{Cause, StoreError};
+pub use head::{StoreHead, StoreId};
 pub use memory_store::MemoryStore;
 pub use ownership::{Ownership, SoleOwner};
 pub use stored::{

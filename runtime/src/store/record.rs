@@ -277,6 +277,13 @@ pub(crate) fn laid_aside_prefix(actor: &ActorPath) -> Vec<u8> {
     key
 }
 
+/// What the keys of everything that is known of requests to `actor` start with.
+pub(crate) fn requests_prefix(actor: &ActorPath) -> Vec<u8> {
+    let mut key = actor_prefix(actor);
+    key.push(REQUEST);
+    key
+}
+
 /// What the keys of the ends of all answers of `actor` start with; they are sorted by time.
 pub(crate) fn answer_ends_prefix(actor: &ActorPath) -> Vec<u8> {
     let mut key = actor_prefix(actor);

@@ -16,7 +16,8 @@ use tokio::sync::{mpsc, oneshot};
 use super::error::catching;
 use super::group::carry_out;
 use super::{
-    Batch, BatchOutcome, CaseOwner, CommitSeq, Delivered, LaidAside, Link, Ownership, Scan, Store, StoreError,
+    Batch, BatchOutcome, CaseOwner, CommitSeq, Delivered, LaidAside, Link, Ownership, Scan, Store,
+    StoreError, StoreHead,
 };
 use crate::address::{ActorPath, Epoch};
 use crate::clock::Clock;
@@ -37,15 +38,16 @@ pub(super) const GROUP_BYTES_MAX: usize = 1 << 20;
 ///
 /// # Errors
 ///
-/// [`StoreError::Locked`]: another runtime has it.
+/// [`StoreError::Locked`]: another runtime has it. And [`StoreError`] if its head cannot be read.
 pub(crate) fn store_writer(
     store: Arc<dyn Store>,
     stall: Stall,
 ) -> Result<(StoreHandle, impl Future<Output = ()> + Send + 'static), StoreError> {
     let store = Arc::new(Owned { _ownership: store.own()?, store });
+    let found = catching(|| store.store.head())?;
     let (queue, requests) = mpsc::channel(QUEUE_LEN_MAX);
     let shared = Arc::new(Shared::default());
-    let handle = StoreHandle { queue, shared: Arc::clone(&shared) };
+    let handle = StoreHandle { queue, shared: Arc::clone(&shared), found };
     let requests = Requests { _end: End(Arc::clone(&shared)), queue: requests };
     Ok((handle, serve(store, requests, shared, stall)))
 }
@@ -87,6 +89,8 @@ struct Owned {
 pub(crate) struct StoreHandle {
     queue: mpsc::Sender<Request>,
     shared: Arc<Shared>,
+    /// The head of the store before anything was asked of it.
+    found: StoreHead,
 }
 
 /// An actor's new life: the epoch it writes with, and what is kept of it.
@@ -231,6 +235,11 @@ impl StoreHandle {
     /// The final error of the store, if it had one.
     pub(crate) fn failure(&self) -> Option<StoreError> {
         self.shared.failure.get().cloned()
+    }
+
+    /// The head of the store as the writer found it.
+    pub(crate) fn found(&self) -> StoreHead {
+        self.found
     }
 
     /// What the writer has done so far, read field by field.

@@ -9,7 +9,8 @@ use tokio::sync::watch;
 use super::raw_store::{self, RawStore};
 use crate::address::ActorPath;
 use crate::store::{
-    Batch, BatchOutcome, CaseOwner, LaidAside, ListedCase, Ownership, Scan, Store, StoreError, StorePromise,
+    Batch, BatchOutcome, CaseOwner, LaidAside, ListedCase, Ownership, Scan, Store, StoreError, StoreHead,
+    StorePromise,
 };
 
 /// A store that fails, crashes, waits, tears what it writes or flips a bit when told to, and otherwise does what the store
@@ -318,6 +319,16 @@ impl<S: Store> Store for FaultyStore<S> {
 
     fn own(&self) -> Result<Ownership, StoreError> {
         self.inner.own()
+    }
+
+    fn head(&self) -> Result<StoreHead, StoreError> {
+        self.check_open()?;
+        self.inner.head()
+    }
+
+    fn end(&self) -> Result<(), StoreError> {
+        self.check_open()?;
+        self.inner.end()
     }
 }
 

@@ -16,7 +16,7 @@ use greenroom::testing::RawStore;
 use greenroom::{
     ActorPath, Batch, BatchOutcome, CaseChange, CaseOffer, CaseOwner, Chain, CommitSeq, Epoch, JournalEntry,
     LaidAside, ListedCase, LogEntry, MemoryStore, MessageId, Record, Scan, SledStore, Snapshot, Store,
-    StoredAnswer, StoredMessage, StoredTimer, Tries,
+    StoreId, StoredAnswer, StoredMessage, StoredTimer, Tries,
 };
 
 use crate::place::Place;
@@ -106,7 +106,7 @@ fn file(name: &str) -> PathBuf {
 }
 
 fn written_by_the_store() -> text::Records {
-    let store = MemoryStore::new();
+    let store = MemoryStore::with_id(StoreId(1));
     let commit = |batch: Batch| {
         let outcomes = store.commit(&[batch]).unwrap();
         assert!(matches!(outcomes[..], [BatchOutcome::Committed { .. }]), "{outcomes:?}");

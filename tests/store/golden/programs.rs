@@ -6,7 +6,7 @@ use std::time::Duration;
 use greenroom::testing::{Fault, FaultyStore, RawStore};
 use greenroom::{
     Accepts, Actor, ActorSpec, Context, DecodeError, Durable, DurableInbox, DurableMessage, Effect, Failure,
-    Handler, MemoryStore, Message, MigrateError, Runtime, SpawnError, Store, inbox,
+    Handler, MemoryStore, Message, MigrateError, Runtime, SpawnError, Store, StoreId, inbox,
 };
 use serde::{Deserialize, Serialize};
 
@@ -118,7 +118,7 @@ async fn tell_the_bank<A: Actor>(cx: &Context<'_, A>, calls: &Calls, sum: u64) -
 /// The records of three purses: `purse`, with a payment in the inbox whose step is made; `newer-state` and
 /// `newer-message`, which the program of today has written.
 pub(crate) fn written_by_the_program_of_before() -> Records {
-    let disk = MemoryStore::new();
+    let disk = MemoryStore::with_id(StoreId(1));
     let tokio =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     tokio.block_on(async {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use greenroom::{
     ActorPath, Batch, BatchOutcome, CaseOwner, LaidAside, ListedCase, MemoryStore, Ownership, Record, Scan,
-    Store, StoreError, StorePromise,
+    Store, StoreError, StoreHead, StorePromise,
 };
 
 use super::Runner;
@@ -90,5 +90,11 @@ impl Store for Picky {
     }
     fn own(&self) -> Result<Ownership, StoreError> {
         self.inner.own()
+    }
+    fn head(&self) -> Result<StoreHead, StoreError> {
+        self.inner.head()
+    }
+    fn end(&self) -> Result<(), StoreError> {
+        self.inner.end()
     }
 }

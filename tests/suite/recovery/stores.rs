@@ -6,7 +6,7 @@ use greenroom::testing::Fault;
 use greenroom::{
     ActorPath, ActorSpec, AskError, Batch, BatchOutcome, CaseOwner, Damage, DamagePlace, DamageReason,
     ExitReason, LaidAside, ListedCase, MemoryStore, Ownership, Record, Runtime, RuntimeConfig, RuntimeEvent,
-    Scan, SnapshotPolicy, Store, StoreError, StorePromise, TellError,
+    Scan, SnapshotPolicy, Store, StoreError, StoreHead, StorePromise, TellError,
 };
 
 use super::{Add, Plan, Tally, add, faulty, stored, tally, volatile};
@@ -80,6 +80,12 @@ impl Store for Scratched {
     }
     fn own(&self) -> Result<Ownership, StoreError> {
         self.content().kept.own()
+    }
+    fn head(&self) -> Result<StoreHead, StoreError> {
+        self.content().kept.head()
+    }
+    fn end(&self) -> Result<(), StoreError> {
+        self.content().kept.end()
     }
 }
 

@@ -5,6 +5,7 @@ mod ends; // askers who get no answer
 mod ids; // messages that name what they want
 mod kills; // a process that ends at each commit
 mod outside; // sends past the transaction
+mod readers; // answers that are hard to read
 
 use greenroom::{
     ActorRef, ActorSpec, Address, ChildSpec, Context, MemoryStore, Runtime, Store, SuperviseExt, Supervisor,

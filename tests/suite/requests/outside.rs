@@ -73,6 +73,35 @@ async fn a_refused_send_is_a_bug_of_its_handler() {
     end(runtime).await;
 }
 
+/// Goal: what a handler holds back leaves with a commit of its own store, which the inbox of an actor of another runtime is
+/// not part of: it would lie there unseen, and be lost to its receiver.
+#[tokio::test(start_paused = true)]
+async fn a_send_to_a_durable_actor_of_another_runtime_is_refused_with_the_message() {
+    let (runtime, other) = (start(&MemoryStore::new()).await, start(&MemoryStore::new()).await);
+    let there = worker(|job, _| Box::pin(async move { Ok(job) })).named("there");
+    let there = other.spawn_spec(there).await.unwrap();
+    let spec = {
+        let there = there.clone();
+        crate::steps::plain(move |_, cx| {
+            let there = there.clone();
+            Box::pin(async move {
+                let told = cx.tell(&there, job("b")).await;
+                let Err(error @ TellError::OtherStore { .. }) = told else { panic!("{told:?}") };
+                Ok(error.into_message().0)
+            })
+        })
+    };
+    let durable = keep(&runtime, spec.clone().durable()).await;
+    let plain = runtime.spawn_spec(spec.named("plain")).await.unwrap();
+
+    assert_eq!(durable.actor.ask(job("a")).await.unwrap(), "b");
+    assert_eq!(plain.ask(job("a")).await.unwrap(), "b");
+
+    assert_eq!(there.ask(job("c")).await.unwrap(), "c");
+    end(runtime).await;
+    end(other).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn work_beside_a_durable_actor_sends_as_it_likes() {
     let board = Board::default();

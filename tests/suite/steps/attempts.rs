@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use greenroom::{AskError, Effect, Failure, FailureClass, MemoryStore};
+use greenroom::{AskError, Effect, Failure, FailureClass, Known, MemoryStore, ParkedFor, Resolution};
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::{Times, call_that_panics, job, repeated, start, worker};
+use super::{Times, call_that_panics, job, repeated, start, until_parked, worker};
 use crate::support::{Board, end, keep, secs};
 
 #[tokio::test(start_paused = true)]
@@ -31,7 +31,11 @@ fn busy_worker(board: &Board, busy: &Times, effect: Effect) -> greenroom::ActorS
             let step = cx.step("pay", effect, "");
             let paid = step.run(|| async {
                 board.write(step.key());
-                if busy.take() { Err(Failure::external("busy")) } else { Ok("paid".to_owned()) }
+                if busy.take() {
+                    Err(Failure::external("busy").nothing_happened())
+                } else {
+                    Ok("paid".to_owned())
+                }
             });
             paid.await
         })
@@ -54,6 +58,77 @@ async fn an_outage_that_outlasts_the_step_is_retried_with_its_message_whatever_t
         assert_eq!(lines, vec![lines[0].clone(); 5]);
         assert_eq!(repeated(&mut events), Vec::<String>::new());
         assert_eq!((kept.exits.lines().len(), kept.actor.parked()), (0, None));
+        end(runtime).await;
+    }
+}
+
+/// Pays by a step that must not be made twice, and whose first call ends in `outcome`.
+fn payer_once(
+    board: &Board,
+    outcome: Outcome,
+    check: Option<Known<String>>,
+) -> greenroom::ActorSpec<super::Worker> {
+    let (board, first) = (board.clone(), Times::new(1));
+    worker(move |_, cx| {
+        let (board, first, check) = (board.clone(), first.clone(), check.clone());
+        Box::pin(async move {
+            let step = cx.step("pay", Effect::Once, "").timeout(secs(1));
+            let call = || async {
+                board.write(step.key());
+                match (first.take(), outcome) {
+                    (false, _) => Ok("paid".to_owned()),
+                    (true, Outcome::Outage) => Err(Failure::external("the line broke")),
+                    (true, Outcome::Timeout) => std::future::pending().await,
+                }
+            };
+            match check {
+                None => step.run(call).await,
+                Some(known) => step.run_checked(call, || async { Ok(known.clone()) }).await,
+            }
+        })
+    })
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Outcome {
+    Outage,
+    Timeout,
+}
+
+/// Goal: where nobody knows whether a call happened, it is not made a second time without a word from somebody.
+#[tokio::test(start_paused = true)]
+async fn an_effect_whose_call_fails_with_an_unknown_outcome_is_not_made_again_by_itself() {
+    for outcome in [Outcome::Outage, Outcome::Timeout] {
+        let board = Board::default();
+        let runtime = start(&MemoryStore::new()).await;
+        let kept = keep(&runtime, payer_once(&board, outcome, None)).await;
+        let mut events = runtime.events();
+        kept.actor.tell(job("a")).await.unwrap();
+
+        let parked = until_parked(&mut events).await;
+
+        assert!(matches!(parked.why, ParkedFor::InDoubt { .. }), "{outcome:?}: {parked}");
+        runtime.clock().sleep(secs(60)).await;
+        assert_eq!(board.lines().len(), 1, "{outcome:?}");
+        assert!(kept.actor.decide(Resolution::NotDone));
+        assert_eq!(board.until(2).await.len(), 2);
+        end(runtime).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_effect_that_can_be_checked_is_asked_about_after_an_unknown_outcome_and_made_again_if_it_did_not_happen()
+ {
+    for (known, paid, calls) in
+        [(Known::Done("receipt of then".to_owned()), "receipt of then", 1), (Known::NotDone, "paid", 2)]
+    {
+        let board = Board::default();
+        let runtime = start(&MemoryStore::new()).await;
+        let kept = keep(&runtime, payer_once(&board, Outcome::Outage, Some(known))).await;
+
+        assert_eq!(kept.actor.ask(job("a")).await.unwrap(), paid);
+
+        assert_eq!((board.lines().len(), kept.actor.parked()), (calls, None));
         end(runtime).await;
     }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use greenroom::testing::FaultyStore;
 use greenroom::{
     ActorPath, Batch, BatchOutcome, CaseOwner, Damage, DamagePlace, DamageReason, Effect, Failure,
-    FailureClass, LaidAside, ListedCase, MemoryStore, Ownership, Scan, Store, StoreError, StorePromise,
+    FailureClass, LaidAside, ListedCase, MemoryStore, Ownership, Scan, Store, StoreError, StoreHead,
+    StorePromise,
 };
 
 use super::{Times, call, job, process, start, start_on, worker};
@@ -184,6 +185,12 @@ impl Store for Damaged {
     }
     fn own(&self) -> Result<Ownership, StoreError> {
         self.0.own()
+    }
+    fn head(&self) -> Result<StoreHead, StoreError> {
+        self.0.head()
+    }
+    fn end(&self) -> Result<(), StoreError> {
+        self.0.end()
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use greenroom::{
     Actor, ActorSpec, Context, Durable, DurableMessage, Effect, Failure, Handler, MemoryStore, Message,
-    Runtime, inbox,
+    Runtime, Store, StoreId, inbox,
 };
 use serde::{Deserialize, Serialize};
 
@@ -146,6 +146,39 @@ async fn a_step_of_the_hook_of_a_life_is_made_in_each_life_under_a_key_of_its_ow
 
     let lines = board.lines();
     assert_eq!((lines.len(), lines.iter().collect::<BTreeSet<_>>().len()), (16, 16));
+}
+
+/// Goal: an outside service knows a step by its key, and must not take that of a store that was wiped, or of a second one,
+/// for a repetition. Method: the same program handles its first message on two stores.
+#[tokio::test(start_paused = true)]
+async fn a_key_of_one_store_is_no_key_of_another() {
+    let board = Board::default();
+    let spec = worker({
+        let board = board.clone();
+        move |_, cx| {
+            let board = board.clone();
+            Box::pin(async move {
+                call(cx, &board, "pay", Effect::Idempotent).await?;
+                board.write(cx.new_id());
+                board.write(format!("drawn {}", cx.random()));
+                Ok(String::new())
+            })
+        }
+    });
+    let wiped = [StoreId(1), StoreId(2), StoreId(1)].map(MemoryStore::with_id);
+    for store in [&wiped[0], &wiped[1], &wiped[2]] {
+        let runtime = start(store).await;
+        let kept = keep(&runtime, spec.clone()).await;
+        kept.actor.ask(job("a")).await.unwrap();
+        end(runtime).await;
+    }
+
+    let lines = board.lines();
+    let (one, two, same) = (&lines[..3], &lines[3..6], &lines[6..]);
+    assert!(one[0] != two[0] && one[1] != two[1], "{lines:?}");
+    assert_eq!(one, same, "the id alone makes the difference");
+    assert_eq!(one[2], two[2], "chance is that of the message, or no test could repeat it");
+    assert_ne!(MemoryStore::new().head().unwrap().id, MemoryStore::new().head().unwrap().id);
 }
 
 /// Goal: an actor without a journal counts its messages anew in each runtime; its keys must not pass for those of before,

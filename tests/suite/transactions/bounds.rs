@@ -29,6 +29,98 @@ async fn a_full_mailbox_bounds_the_stored_inbox_too() {
     }
 }
 
+/// Goal: a thousand messages of a megabyte each are within the number that may wait, and are too much all the same.
+#[tokio::test(start_paused = true)]
+async fn long_messages_that_wait_are_bounded_in_bytes_also_in_the_next_process() {
+    let disk = Disk::default();
+    let spec = |office: &_| clerk("clerk", office).inbox_bytes(100_000);
+    let process = disk.process().await;
+    let kept = process.runtime.spawn_spec(spec(&process.office)).await.unwrap();
+    kept.tell(entry(0, Then::Waits)).await.unwrap();
+    process.office.gate.entered().await;
+    for _ in 0..3 {
+        kept.tell(load(30_000, false)).await.unwrap();
+    }
+    let commits = process.store.commits();
+
+    let told = kept.tell(load(30_000, false)).await;
+    let posted = kept.post(load(30_000, false));
+
+    for refused in [told, posted.map(drop)] {
+        let Err(TellError::Unstorable { cause: StoreError::InboxFull { max_bytes, .. }, message, .. }) =
+            refused
+        else {
+            panic!("{refused:?}")
+        };
+        assert_eq!((max_bytes, message.load.len()), (100_000, 30_000));
+    }
+    assert_eq!(process.store.commits(), commits, "nothing was written");
+    kept.tell(plain(1)).await.unwrap();
+    process.dies().await;
+
+    let process = disk.process().await;
+    let kept = process.runtime.spawn_spec(spec(&process.office)).await.unwrap();
+    process.office.gate.entered().await;
+    let told = kept.tell(load(30_000, false)).await;
+    assert!(
+        matches!(told, Err(TellError::Unstorable { cause: StoreError::InboxFull { .. }, .. })),
+        "{told:?}"
+    );
+    process.office.gate.open();
+    assert_eq!(kept.ask(plain(2)).await.unwrap().last(), Some(&2));
+    assert!(kept.ask(load(200_000, false)).await.unwrap(), "one alone may always come");
+    process.dies().await;
+}
+
+/// Of many that come at once no more get in than of many that come in turn.
+#[tokio::test(start_paused = true)]
+async fn long_messages_on_their_way_to_the_disk_count_too() {
+    let disk = Disk::default();
+    let process = disk.process().await;
+    let kept =
+        process.runtime.spawn_spec(clerk("clerk", &process.office).inbox_bytes(100_000)).await.unwrap();
+    let held = process.store.hold_commits();
+
+    let posted: Vec<_> = (0..10).map(|_| kept.post(load(30_000, false))).collect();
+
+    drop(held);
+    assert_eq!(posted.iter().filter(|posted| posted.is_ok()).count(), 3);
+    for ticket in posted.into_iter().flatten() {
+        ticket.await.unwrap();
+    }
+    kept.ask(plain(1)).await.unwrap();
+    kept.tell(load(30_000, false)).await.unwrap();
+    process.dies().await;
+}
+
+/// Goal: what is of no use any more when its turn comes is not handled, however often the process ended meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_message_that_expires_before_its_turn_is_laid_aside_and_a_dead_letter() {
+    let disk = Disk::default();
+    let process = disk.process().await;
+    let kept = process.clerk("clerk").await;
+    kept.tell(entry(0, Then::Waits)).await.unwrap();
+    process.office.gate.entered().await;
+    kept.tell(plain(1)).expires_within(secs(10)).await.unwrap();
+    kept.tell(plain(2)).expires_within(secs(100)).with_id("x").await.unwrap();
+    kept.post_expiring(plain(3), secs(10)).unwrap().await.unwrap();
+    process.runtime.clock().sleep(secs(50)).await;
+
+    process.office.gate.open();
+
+    assert_eq!(kept.ask(plain(4)).await.unwrap(), [0, 2, 4]);
+    let aside = kept.laid_aside().await.unwrap();
+    assert_eq!(aside.len(), 2);
+    assert!(aside.iter().all(|aside| aside.cause == aside_cause()), "{aside:?}");
+    let letters = crate::support::letters(&process.runtime);
+    assert_eq!(letters, [("entry", "expired"), ("entry", "expired")]);
+    process.dies().await;
+}
+
+fn aside_cause() -> String {
+    greenroom::DeadLetterReason::Expired.to_string()
+}
+
 /// The next process has more in its mailbox than that may hold: nothing is lost for it, and nobody else gets in.
 #[tokio::test(start_paused = true)]
 async fn what_comes_back_may_exceed_the_capacity_and_lets_nobody_in_until_there_is_room() {

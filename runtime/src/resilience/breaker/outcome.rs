@@ -59,9 +59,10 @@ impl<M> From<&AskError<M>> for CallOutcome {
             | AskError::NoReply { .. }
             | AskError::StoreUnavailable { .. }
             | AskError::BreakerOpen { .. } => CallOutcome::Failure,
-            AskError::Shed { .. } | AskError::WaitsInRing { .. } | AskError::ForwardedInRing { .. } => {
-                CallOutcome::Neither
-            }
+            AskError::Shed { .. }
+            | AskError::LaidAside { .. }
+            | AskError::WaitsInRing { .. }
+            | AskError::ForwardedInRing { .. } => CallOutcome::Neither,
         }
     }
 }
@@ -78,6 +79,8 @@ impl<M> From<&TellError<M>> for CallOutcome {
             TellError::Unstorable { .. }
             | TellError::WaitsInRing { .. }
             | TellError::OutsideTransaction { .. }
+            | TellError::LaidAside { .. }
+            | TellError::OtherStore { .. }
             | TellError::SenderFenced { .. } => CallOutcome::Neither,
         }
     }

@@ -9,7 +9,8 @@ pub fn what_is_laid_aside_keeps_request_and_journal(harness: &dyn StoreHarness) 
 
     assert_eq!(scan(&*store, "a"), Scan { journal: journals(short, long), ..waiting(1, &[]) });
     let again = ["order-1", "order-2"].map(|request| delivery("a", asked(request, 1)));
-    assert_eq!(send(&*store, again.to_vec()), [Delivered::Waiting(short), Delivered::Waiting(long)]);
+    let aside = |id, cause: &str| Delivered::LaidAside { id, cause: cause.into() };
+    assert_eq!(send(&*store, again.to_vec()), [aside(short, "it fell"), aside(long, "")]);
     // What is gone from the inbox is neither done nor laid aside again.
     write(&*store, "a", 1, vec![done(short), lay_aside(short, "again"), lay_aside(MessageId(77), "who?")]);
     drop(store);
@@ -88,14 +89,42 @@ pub fn what_is_forgotten_leaves_nothing(harness: &dyn StoreHarness) {
     assert_eq!(laid_aside(&*store, "a").len(), 1);
     assert_eq!(scan(&*store, "a").journal, [entry(short, 0, 10)]);
     let again = send(&*store, ["order-1", "order-2"].map(|id| delivery("a", asked(id, 1))).to_vec());
-    let [Delivered::Waiting(known), Delivered::New(new)] = again[..] else { panic!("{again:?}") };
-    assert_eq!(known, short);
+    let [Delivered::LaidAside { id: known, .. }, Delivered::New(new)] = &again[..] else {
+        panic!("{again:?}")
+    };
+    assert_eq!(*known, short);
+    let new = *new;
     write(&*store, "a", 1, vec![done(new)]);
     let [Delivered::New(back)] = send(&*store, vec![give_back("a", short)])[..] else {
         panic!("it is there")
     };
     write(&*store, "a", 1, vec![lay_aside(back, "no")]);
     send(&*store, vec![forget("a", back), forget("a", back)]);
+    drop(store);
+    assert_eq!(keys_of(harness, "a"), [] as [Vec<u8>; 0]);
+}
+
+/// Nobody can return it any more; but whoever gives it up is rid of it, and may send it again.
+pub fn what_is_damaged_can_be_forgotten(harness: &dyn StoreHarness) {
+    let [short, long] = two_aside(&*open(harness));
+    for (id, part) in [(short, 0), (long, 0)] {
+        flip(harness, &key("a", RecordKey::Content(ContentKey::LaidAside(id), part)));
+    }
+    let store = open(harness);
+    let repeats = || ["order-1", "order-2"].map(|request| delivery("a", asked(request, 1))).to_vec();
+    assert_eq!(laid_aside(&*store, "a"), []);
+    for known in send(&*store, repeats()) {
+        assert!(matches!(known, Delivered::LaidAside { .. }), "{known:?}");
+    }
+    let returned = store.commit(&[Batch::from_outside(vec![give_back("a", long)])]);
+    assert!(matches!(returned, Err(StoreError::Damaged { .. })), "{returned:?}");
+
+    send(&*store, vec![forget("a", short), forget("a", long)]);
+
+    let again = send(&*store, repeats());
+    let [Delivered::New(one), Delivered::New(two)] = again[..] else { panic!("{again:?}") };
+    assert_eq!(scan(&*store, "a").damage, []);
+    write(&*store, "a", 1, vec![done(one), done(two)]);
     drop(store);
     assert_eq!(keys_of(harness, "a"), [] as [Vec<u8>; 0]);
 }

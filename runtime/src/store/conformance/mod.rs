@@ -89,6 +89,8 @@ macro_rules! store_conformance {
                 a_newer_format_is_refused_with_both_named
                 a_damaged_head_of_the_store_is_refused
                 a_store_has_one_owner_at_a_time
+                a_store_keeps_its_id_and_shares_it_with_no_other
+                an_end_in_order_is_known_until_the_next_commit
 
                 a_delivered_message_is_in_each_later_scan
                 messages_and_commits_share_their_numbers
@@ -116,6 +118,7 @@ macro_rules! store_conformance {
                 what_is_laid_aside_keeps_request_and_journal
                 what_is_returned_waits_under_a_new_number
                 what_is_forgotten_leaves_nothing
+                what_is_damaged_can_be_forgotten
                 what_was_not_laid_aside_is_not_returned
                 a_returned_message_disturbs_no_request_but_its_own
                 what_is_returned_expires_no_more

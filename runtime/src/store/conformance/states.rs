@@ -21,6 +21,44 @@ pub fn a_store_has_one_owner_at_a_time(harness: &dyn StoreHarness) {
     }
 }
 
+/// What is named in one store must not pass for something of the one that was in its place before.
+pub fn a_store_keeps_its_id_and_shares_it_with_no_other(harness: &dyn StoreHarness) {
+    let head = |store: &dyn Store| store.head().expect("the store reads");
+    let store = open(harness);
+    let empty = head(&*store);
+    commit(&*store, batch("a", 1, 1, 10));
+    let begun = head(&*store);
+    assert_eq!((empty.seq, begun.seq, begun.id), (CommitSeq(0), CommitSeq(1), empty.id));
+    drop(store);
+    let store = open(harness);
+    commit(&*store, batch("a", 1, 2, 10));
+    assert_eq!((head(&*store).seq, head(&*store).id), (CommitSeq(2), begun.id));
+    drop(store);
+    assert_ne!(super::super::MemoryStore::new().head().expect("memory reads").id, begun.id);
+}
+
+/// Whoever opens the store next can tell an end in order from any other.
+pub fn an_end_in_order_is_known_until_the_next_commit(harness: &dyn StoreHarness) {
+    let has_ended = |store: &dyn Store| store.head().expect("the store reads").ended_in_order;
+    let end = |store: &dyn Store| store.end().expect("the store writes");
+    let store = open(harness);
+    assert!(has_ended(&*store), "nothing was begun");
+    end(&*store);
+    commit(&*store, batch("a", 1, 1, 10));
+    assert!(!has_ended(&*store));
+    drop(store);
+    let store = open(harness);
+    assert!(!has_ended(&*store), "killed");
+    end(&*store);
+    end(&*store);
+    drop(store);
+    let store = open(harness);
+    assert!(has_ended(&*store));
+    assert_eq!(scan(&*store, "a"), whole(1, 1, 10));
+    assert_eq!(commit(&*store, claim("a", 2)), committed(2));
+    assert!(!has_ended(&*store));
+}
+
 /// Each commit is what the next scan finds.
 pub fn the_newest_record_is_there_after_a_commit(harness: &dyn StoreHarness) {
     let store = open(harness);

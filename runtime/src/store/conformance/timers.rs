@@ -133,7 +133,8 @@ pub fn a_timer_with_a_request_id_adds_nothing_twice(harness: &dyn StoreHarness) 
         Scan { inbox: vec![accepted(id, due(1))], ..timed(1, &[timer("ask", 3, asked("order-17", 10))]) };
     assert_eq!(scan(&*store, "a"), expected);
     write(&*store, "a", 1, vec![lay_aside(id, "no")]);
-    assert_eq!(write(&*store, "a", 1, vec![fire("ask", 3, Some(4))]), [Delivered::Waiting(id)]);
+    let aside = Delivered::LaidAside { id, cause: "no".into() };
+    assert_eq!(write(&*store, "a", 1, vec![fire("ask", 3, Some(4))]), [aside]);
     let [Delivered::New(back)] = send(&*store, vec![give_back("a", id)])[..] else { panic!("it is back") };
     write(&*store, "a", 1, vec![answered(back, "order-17", 1, 1_000, 9_000)]);
 

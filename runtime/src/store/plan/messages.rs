@@ -27,7 +27,7 @@ impl<E: Engine> Plan<'_, E> {
             && let Some(known) = self.request(to, request)?
         {
             return Ok(match known {
-                Request::Waiting(id) => Delivered::Waiting(id),
+                Request::Waiting(id) => self.waits_or_lies_aside(to, id)?,
                 Request::Answered { answer, .. } => Delivered::Answered(answer),
             });
         }
@@ -36,6 +36,18 @@ impl<E: Engine> Plan<'_, E> {
         self.put_message(to, message, id, id);
         self.put_waiting(to, message, id);
         Ok(Delivered::New(id))
+    }
+
+    /// Where the message is whose request has come again. Only a repeat costs this look.
+    fn waits_or_lies_aside(&self, to: &ActorPath, id: MessageId) -> Result<Delivered, StoreError> {
+        let cause = match self.content(to, &ContentKey::LaidAside(id)) {
+            Ok(None) => return Ok(Delivered::Waiting(id)),
+            Ok(Some(bytes)) => split_laid_aside(&bytes).map(|(cause, _)| cause.to_owned()),
+            Err(StoreError::Damaged { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        let cause = cause.unwrap_or_else(|| "nobody can say, its record is damaged".to_owned());
+        Ok(Delivered::LaidAside { id, cause })
     }
 
     fn put_message(&mut self, to: &ActorPath, message: &StoredMessage, id: MessageId, origin: MessageId) {
@@ -107,9 +119,30 @@ impl<E: Engine> Plan<'_, E> {
     }
 
     pub(super) fn forget(&mut self, of: &ActorPath, id: MessageId) -> Result<(), StoreError> {
-        let Some(message) = self.take_aside(of, id)? else { return Ok(()) };
+        let message = match self.take_aside(of, id) {
+            Ok(Some(message)) => message,
+            Ok(None) => return Ok(()),
+            Err(StoreError::Damaged { .. }) => return self.forget_damaged(of, id),
+            Err(error) => return Err(error),
+        };
         self.remove_journal(of, message.origin)?;
         self.remove_request(of, &message).map(drop)
+    }
+
+    /// What was laid aside cannot be read: whatever names its number goes, so that it can be sent again.
+    fn forget_damaged(&mut self, of: &ActorPath, id: MessageId) -> Result<(), StoreError> {
+        self.remove(of, &ContentKey::LaidAside(id))?;
+        self.remove_journal(of, id)?; // if it was taken up before, its journal had another number, and stays
+        for request in self.requests(of)? {
+            match self.request(of, &request) {
+                Ok(Some(Request::Waiting(waits))) if waits == id => {
+                    self.remove(of, &ContentKey::Request(request))?;
+                }
+                Ok(_) | Err(StoreError::Damaged { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn remove_tries(&mut self, actor: &ActorPath, id: MessageId) -> Result<(), StoreError> {

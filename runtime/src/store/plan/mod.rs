@@ -15,24 +15,26 @@ pub(super) use requests::ANSWERS_DELETED_MAX;
 
 use super::content;
 use super::layout::{Engine, Writes};
-use super::record::{ContentKey, Envelope, FORMAT, Kind, RecordKey, STORE_HEAD_KEY, Slot};
+use super::record::{ContentKey, RecordKey, STORE_HEAD_KEY, Slot};
 use super::recovery::{ActorHead, seal_tries};
-use super::{Batch, BatchOutcome, CommitSeq, DamageReason, JournalEntry, Record, StoreError, Writer};
-use crate::address::{ActorPath, Epoch};
+use super::{
+    Batch, BatchOutcome, CommitSeq, DamageReason, JournalEntry, Record, StoreError, StoreHead, Writer,
+};
+use crate::address::ActorPath;
 use owners::{is_from_nobody_to_nobody, whose_change};
 use sizes::check_size;
 
 /// The writes of a group, seen by its later batches as if they had happened.
 pub(crate) struct Plan<'a, E> {
     engine: &'a E,
-    begun: CommitSeq,
+    begun: StoreHead,
     seq: CommitSeq,
     writes: Writes,
 }
 
 impl<'a, E: Engine> Plan<'a, E> {
-    pub(crate) fn begin(engine: &'a E, seq: CommitSeq) -> Self {
-        Plan { engine, begun: seq, seq, writes: Writes::new() }
+    pub(crate) fn begin(engine: &'a E, begun: StoreHead) -> Self {
+        Plan { engine, begun, seq: begun.seq, writes: Writes::new() }
     }
 
     /// # Errors
@@ -96,12 +98,12 @@ impl<'a, E: Engine> Plan<'a, E> {
 
     /// What is to be written, unless nothing is.
     pub(crate) fn finish(mut self) -> Option<Writes> {
-        if self.seq == self.begun {
+        if self.seq == self.begun.seq {
             return None;
         }
         // Also if nothing else is written: a number that was answered is never given again.
-        let head = Envelope { kind: Kind::StoreHead, seq: self.seq.0, epoch: Epoch(0), payload: &[FORMAT] };
-        self.writes.insert(STORE_HEAD_KEY.to_vec(), Some(head.seal(STORE_HEAD_KEY)));
+        let head = StoreHead { seq: self.seq, ended_in_order: false, ..self.begun };
+        self.writes.insert(STORE_HEAD_KEY.to_vec(), Some(head.seal()));
         Some(self.writes)
     }
 

@@ -1,12 +1,16 @@
 //! Requests: what is known of each, and how long an answer is kept.
 
+use std::collections::BTreeSet;
+
 use super::Plan;
 use super::malformed;
 use super::reading::behind;
 use crate::address::{ActorPath, Epoch};
 use crate::store::content;
 use crate::store::layout::Engine;
-use crate::store::record::{ContentKey, Envelope, Kind, RecordKey, actor_prefix, answer_ends_prefix};
+use crate::store::record::{
+    ContentKey, Envelope, Kind, RecordKey, actor_prefix, answer_ends_prefix, requests_prefix,
+};
 use crate::store::stored_form::Request;
 use crate::store::{StoreError, StoredAnswer, StoredMessage};
 
@@ -18,6 +22,17 @@ impl<E: Engine> Plan<'_, E> {
         let key = ContentKey::Request(request.to_owned());
         let Some(bytes) = self.content(actor, &key)? else { return Ok(None) };
         Request::from_bytes(&bytes).map(Some).ok_or_else(|| malformed(actor, &key))
+    }
+
+    /// All that are known of `actor`, by name. Costs a look at each.
+    pub(super) fn requests(&self, actor: &ActorPath) -> Result<BTreeSet<String>, StoreError> {
+        let prefix_len = actor_prefix(actor).len();
+        let keys = self.keys(&requests_prefix(actor))?;
+        let names = keys.iter().filter_map(|key| match RecordKey::decode(&key[prefix_len..]) {
+            Some(RecordKey::Content(ContentKey::Request(name), _)) => Some(name),
+            _ => None,
+        });
+        Ok(names.collect())
     }
 
     /// Removes the record of the request of `message`, and says which that is. `None`: it has no request, or that tells

@@ -23,7 +23,7 @@ use super::error::catching;
 use super::layout::{self, Engine, Entries, Writes};
 use super::{
     Batch, BatchOutcome, CaseOwner, Cause, LaidAside, ListedCase, Ownership, Scan, SoleOwner, Store,
-    StoreError, StorePromise,
+    StoreError, StoreHead, StoreId, StorePromise,
 };
 use crate::address::ActorPath;
 use crate::sync::{Quiet, panic_text};
@@ -226,6 +226,14 @@ impl Store for SledStore {
     fn own(&self) -> Result<Ownership, StoreError> {
         self.owner.take(self.folder.path())
     }
+
+    fn head(&self) -> Result<StoreHead, StoreError> {
+        self.run(|engine, _| layout::head(engine))
+    }
+
+    fn end(&self) -> Result<(), StoreError> {
+        self.run(|engine, _| layout::end(engine))
+    }
 }
 
 /// Why sled did not open.
@@ -290,6 +298,8 @@ struct SledEngine {
     /// Dropped after `db`.
     log: SledLog,
     sync: LogSync,
+    /// What the store is called if there is nothing in it yet.
+    fresh_id: StoreId,
 }
 
 impl SledEngine {
@@ -297,7 +307,7 @@ impl SledEngine {
         let nudged = Quiet::new(db.clone());
         // What it finds, whoever waits finds as well.
         let nudges = Nudges::new(move || drop(catch_unwind(AssertUnwindSafe(|| nudged.flush()))));
-        SledEngine { nudges, db, log: SledLog(log), sync }
+        SledEngine { nudges, db, log: SledLog(log), sync, fresh_id: StoreId::random() }
     }
 }
 
@@ -364,6 +374,10 @@ impl Engine for SledEngine {
             #[cfg(feature = "testing")]
             LogSync::Skipped => Ok(()),
         }
+    }
+
+    fn fresh_id(&self) -> StoreId {
+        self.fresh_id
     }
 }
 

@@ -8,7 +8,7 @@ use crate::message::MessageId;
 use crate::store::content;
 use crate::store::layout::{self, Engine, Entries, Writes};
 use crate::store::record::ContentKey;
-use crate::store::{Damage, Delivered, JournalEntry, StoredAnswer, StoredMessage, StoredTimer};
+use crate::store::{Damage, Delivered, JournalEntry, StoreId, StoredAnswer, StoredMessage, StoredTimer};
 
 /// An engine that counts the records it was asked for.
 #[derive(Default)]
@@ -59,6 +59,10 @@ impl Engine for Counting {
 
     fn apply(&self, writes: Writes) -> Result<(), StoreError> {
         Engine::apply(&self.store, writes)
+    }
+
+    fn fresh_id(&self) -> StoreId {
+        Engine::fresh_id(&self.store)
     }
 }
 

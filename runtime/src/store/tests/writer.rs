@@ -9,8 +9,8 @@ use crate::message::MessageId;
 use crate::store::writer::Claim;
 use crate::store::{
     BatchOutcome, CONTENT_LEN_MAX, CaseOwner, CommitError, CommitSeq, JournalEntry, LaidAside, ListedCase,
-    Ownership, Scan, SoleOwner, Stall, StoreHandle, StorePromise, StoredMessage, StoredTimer, WriterStats,
-    store_writer,
+    Ownership, Scan, SoleOwner, Stall, StoreHandle, StoreHead, StoreId, StorePromise, StoredMessage,
+    StoredTimer, WriterStats, store_writer,
 };
 use crate::testing::{Fault, FaultyStore};
 
@@ -335,6 +335,12 @@ async fn a_panic_of_the_engine_is_an_error_of_the_store() {
         }
         fn own(&self) -> Result<Ownership, StoreError> {
             SoleOwner::default().take(Path::new("panicking"))
+        }
+        fn head(&self) -> Result<StoreHead, StoreError> {
+            Ok(StoreHead::empty(StoreId(1)))
+        }
+        fn end(&self) -> Result<(), StoreError> {
+            Ok(())
         }
     }
     for is_claim in [false, true] {

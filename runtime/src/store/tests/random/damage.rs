@@ -246,6 +246,11 @@ impl Damaged {
                     match (&deliveries[0], actor.requests.get(*request)) {
                         (Delivered::New(_), None) => true,
                         (Delivered::New(_), Some(_)) => is_lost,
+                        // Why it lies aside, or that it does, is lost with its record.
+                        (
+                            Delivered::Waiting(told) | Delivered::LaidAside { id: told, .. },
+                            Some(Delivered::LaidAside { id, .. }),
+                        ) if self.touches(&ContentKey::LaidAside(*id)) => told == id && !is_lost,
                         (told, known) => Some(told) == known && !is_lost,
                     }
                 }

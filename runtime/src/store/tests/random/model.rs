@@ -137,6 +137,12 @@ impl Model {
                         message: StoredMessage { tries: Tries::default(), ..waiting },
                         cause: cause.clone(),
                     };
+                    if let Some(request) = &aside.message.request
+                        && let Some(known) = own.requests.get_mut(request)
+                        && *known == Delivered::Waiting(message)
+                    {
+                        *known = Delivered::LaidAside { id: message, cause: cause.clone() };
+                    }
                     own.aside.insert(message, aside);
                 }
                 Some(Record::LayAside { message, cause })
