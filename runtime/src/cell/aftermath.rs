@@ -89,11 +89,13 @@ impl<A: Actor> Life<A> {
         verdict: Option<Verdict>,
     ) -> After {
         let phase = ExitPhase::Handle;
-        match self.settle(actor, journal).await {
-            Settled::Kept => {}
-            // Whatever became of it stood on what has not happened.
-            Settled::Rewound => return After::Next,
-            Settled::End(reason) => return After::End(reason),
+        if journal.as_ref().is_some_and(|journal| journal.is_ahead()) {
+            match Box::pin(self.settle(actor, journal)).await {
+                Settled::Kept => {}
+                // Whatever became of it stood on what has not happened.
+                Settled::Rewound => return After::Next,
+                Settled::End(reason) => return After::End(reason),
+            }
         }
         let why = match verdict {
             Some(Ok(())) => return After::Next,
@@ -101,9 +103,6 @@ impl<A: Actor> Life<A> {
             None => return After::End(self.cut(phase)),
         };
         match why {
-            NotDone::Expired => {
-                self.lay_to_rest(journal, head, DeadLetterReason::Expired, NoReply::Dropped).await
-            }
             NotDone::OutOfTime => {
                 let within = self.terms.settings.progress_within.unwrap_or_default();
                 After::End(ExitReason::NoProgress { within })
@@ -111,6 +110,23 @@ impl<A: Actor> Life<A> {
             NotDone::Panicked(text) => After::End(ExitReason::Panicked { phase, text: text.into() }),
             NotDone::Failed(failure) if failure.class() == FailureClass::Bug => {
                 After::End(ExitReason::Failed { phase, failure })
+            }
+            // Boxed, so that a crash does not pay for the memory of all that follows here.
+            why => Box::pin(self.survives(actor, journal, head, why)).await,
+        }
+    }
+
+    /// What follows where the incarnation need not end over it.
+    async fn survives(
+        &mut self,
+        actor: &mut A,
+        journal: &mut Option<Box<Journal>>,
+        head: &Head,
+        why: NotDone,
+    ) -> After {
+        match why {
+            NotDone::Expired => {
+                self.lay_to_rest(journal, head, DeadLetterReason::Expired, NoReply::Dropped).await
             }
             NotDone::Failed(failure) => self.failed(actor, journal, head, failure).await,
             // A state too large to store is the handler's doing, not the store's.
@@ -128,6 +144,8 @@ impl<A: Actor> Life<A> {
             }
             NotDone::Unstored(error) => self.unstored(head, error).await,
             NotDone::Parked(parked) => self.parked(actor, journal, head, parked).await,
+            // It ends over these, and they do not come here.
+            NotDone::OutOfTime | NotDone::Panicked(_) => After::End(self.cut(ExitPhase::Handle)),
         }
     }
 

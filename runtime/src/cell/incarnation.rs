@@ -53,6 +53,10 @@ impl<A: Actor> Life<A> {
         Life { terms: cell.terms(), cell, incarnation, control, phase: ExitPhase::Start, done: false }
     }
 
+    pub(crate) fn incarnation(&self) -> Incarnation {
+        self.incarnation
+    }
+
     pub(crate) async fn live(mut self) -> Ended {
         let scope = Scope::new(self.terms.clone());
         let reason = match self.start(&scope).await {

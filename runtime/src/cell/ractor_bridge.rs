@@ -5,6 +5,7 @@
 //! goes. A *shell* is a plain ractor actor that runs an [`Overseer`]: it hears messages and the exits of the children
 //! linked under it.
 
+use std::future::ready;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -114,25 +115,35 @@ impl<A: Actor> ractor::Actor for Worker<A> {
     }
 }
 
-pub(crate) async fn launch_worker<A: Actor>(
+/// Begins a life, at once where a worker rests for it: only then there is nothing to wait for, and little to allocate.
+pub(crate) fn launch_worker<A: Actor>(
     cell: Arc<Cell<A>>,
     under: &Link,
-) -> Result<Incarnation, LaunchError> {
+) -> BoxFuture<'_, Result<Incarnation, LaunchError>> {
+    let life = match begin(&cell) {
+        Ok(life) => life,
+        Err(error) => return Box::pin(ready(Err(error))),
+    };
+    let incarnation = life.incarnation();
+    let Some(worker) = under.wake(cell.core.id) else {
+        let spawned = spawn(Worker::<A>(PhantomData), life, cell, incarnation, under);
+        return Box::pin(async move { spawned.await.map(|_| incarnation) });
+    };
+    let path = cell.core.path.clone();
+    under.remember(&worker, cell, incarnation);
+    // Killed only together with the supervisor. The life that is dropped has recorded the end.
+    let sent = worker.send_message(Go(life)).map_err(|_| LaunchError::SupervisorEnding(path));
+    Box::pin(ready(sent.map(|()| incarnation)))
+}
+
+fn begin<A: Actor>(cell: &Arc<Cell<A>>) -> Result<Life<A>, LaunchError> {
     let (incarnation, control) = cell.core.begin()?;
     cell.mailbox.hand_to(incarnation.0);
     // A drain that did not come to its end, or came between two lives, is taken up by this one.
     if cell.mailbox.reopen(cell.core.last_exit().is_none_or(|exit| !exit.is_normal())) {
         control.raise(Raised::Drain);
     }
-    let life = Life::new(cell.clone(), incarnation, control);
-    let Some(worker) = under.wake(cell.core.id) else {
-        return spawn(Worker::<A>(PhantomData), life, cell, incarnation, under).await.map(|_| incarnation);
-    };
-    let path = cell.core.path.clone();
-    under.remember(&worker, cell, incarnation);
-    // Killed only together with the supervisor. The life that is dropped has recorded the end.
-    worker.send_message(Go(life)).map_err(|_| LaunchError::SupervisorEnding(path))?;
-    Ok(incarnation)
+    Ok(Life::new(cell.clone(), incarnation, control))
 }
 
 async fn spawn<T: ractor::Actor>(

@@ -373,7 +373,7 @@ impl<A: Actor> Seat for Cell<A> {
     }
 
     fn launch<'a>(self: Arc<Self>, under: &'a Link) -> BoxFuture<'a, Result<Incarnation, LaunchError>> {
-        Box::pin(ractor_bridge::launch_worker(self, under))
+        ractor_bridge::launch_worker(self, under)
     }
 
     fn end(&self, incarnation: Incarnation, reason: ExitReason) -> bool {
