@@ -277,7 +277,10 @@ impl<O: Overseer> ractor::Actor for Shell<O> {
         };
         let Some((seat, incarnation)) = state.link.forget(&child) else { return Ok(()) };
         let core = seat.core();
-        let Some(reason) = core.exit_of(incarnation) else { return Ok(()) };
+        let Some(reason) = core.exit_of(incarnation) else {
+            child.stop(None); // forgotten, after many lives elsewhere: nobody would wake it
+            return Ok(());
+        };
         let is_repeat = core.has_repeated(incarnation);
         let place = core.id;
         let exit = ChildExit { place: Place(seat), incarnation, reason, is_repeat };
