@@ -52,3 +52,26 @@ async fn the_store_tool_lists_what_is_kept_and_takes_up_what_was_laid_aside() {
     assert!(!run(&store, &["show", "nobody"]).await.status.success());
     assert!(!run(&folder.path().join("nothing"), &["list"]).await.status.success(), "and makes no store");
 }
+
+#[tokio::test]
+async fn the_store_tool_inspects_a_message_and_purges_what_was_laid_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("store");
+    let aside = fill(&store);
+    let waiting = MessageId(aside.0 + 1).to_string();
+
+    let inspected = run(&store, &["inspect", "desk", &aside.to_string()]).await;
+    assert_success("store_tool", &inspected);
+    let told = text(&inspected);
+    assert!(told.contains("ticket v3") && told.contains("laid aside: the handler fell over it"), "{told}");
+    let inspected = text(&run(&store, &["inspect", "desk", &waiting]).await);
+    assert!(inspected.contains("ticket v3") && !inspected.contains("laid aside"), "{inspected}");
+    assert!(!run(&store, &["inspect", "desk", "99999"]).await.status.success(), "there is no such message");
+
+    let purged = run(&store, &["purge", "desk"]).await;
+    assert_success("store_tool", &purged);
+    assert!(text(&purged).starts_with("1 deleted"), "{}", text(&purged));
+    let show = text(&run(&store, &["show", "desk"]).await);
+    assert!(show.contains("1 messages wait") && !show.contains("the handler fell over it"), "{show}");
+    assert!(!run(&store, &["take-up", "desk", &aside.to_string()]).await.status.success(), "it is gone");
+}

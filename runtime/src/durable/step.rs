@@ -109,7 +109,8 @@ impl<'x, A: Actor> Step<'x, A> {
     /// How often the call is made before an [`External`](FailureClass::External) failure is the handler's, at least once,
     /// with the waits of [`RuntimeConfig::external_backoff`](crate::RuntimeConfig::external_backoff) between. An
     /// [`Effect::Once`] is made again only if its failure says that [nothing
-    /// happened](Failure::nothing_happened); else the actor is parked, or [`check`](Step::run_checked) is asked. Default: 3.
+    /// happened](Failure::nothing_happened); else the actor is parked, or [`check`](Step::run_checked) is asked, as after a
+    /// failure of class [`Cancelled`](FailureClass::Cancelled). Default: 3.
     #[must_use]
     pub fn tries(mut self, tries: u32) -> Self {
         self.tries = tries.max(1);
@@ -325,10 +326,7 @@ impl<'x, A: Actor> Step<'x, A> {
         let (outcome, completion) = match encoded {
             Ok(result) => (outcome, Completion::Result(result)),
             Err(failure) if matches!(failure.class(), FailureClass::External | FailureClass::Cancelled) => {
-                // Of a call that must not be made twice and was called off, nobody can say: it stays in flight.
-                if self.intent.effect != Effect::Once || failure.is_sure_that_nothing_happened() {
-                    log.try_ended(self.at.message, self.at.number);
-                }
+                log.try_ended(self.at.message, self.at.number);
                 return Err(failure);
             }
             Err(failure) => {

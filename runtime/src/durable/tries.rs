@@ -34,8 +34,8 @@ impl<A: Actor> Step<'_, A> {
 
     /// Whether the failed call may have happened all the same, and must not be made twice.
     pub(super) fn leaves_doubt(&self, failure: &Failure) -> bool {
-        let is_outage = failure.class() == FailureClass::External;
-        self.intent.effect == Effect::Once && is_outage && !failure.is_sure_that_nothing_happened()
+        let says_little = matches!(failure.class(), FailureClass::External | FailureClass::Cancelled);
+        self.intent.effect == Effect::Once && says_little && !failure.is_sure_that_nothing_happened()
     }
 
     /// Whether the call is made again in this step, after so many tries in vain before.

@@ -26,6 +26,11 @@ impl Link {
         matches!(self, Link::Free)
     }
 
+    /// Whether others may stand on it.
+    pub(super) fn carries(&self) -> bool {
+        matches!(self, Link::Carries(_))
+    }
+
     /// Why the chain is broken, if it is.
     pub(super) fn broken(&self) -> Option<StoreError> {
         match self {

@@ -217,6 +217,11 @@ impl Batch {
         self.records.iter().map(Record::len_bytes).sum()
     }
 
+    /// Whether what is kept of a case decides about it.
+    pub(super) fn changes_a_case(&self) -> bool {
+        self.records.iter().any(|record| matches!(record, Record::Case { .. }))
+    }
+
     /// Whether it writes something of `actor`.
     pub(crate) fn touches(&self, actor: &ActorPath) -> bool {
         let is_writer = self.writer.as_ref().is_some_and(|writer| writer.actor == *actor);

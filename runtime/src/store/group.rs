@@ -44,6 +44,8 @@ enum Waiter {
 
 impl Group<'_> {
     fn add(&mut self, batch: Batch, link: Link, waiter: Waiter) {
+        // A conflict refuses one batch alone, and would leave what stands on it: so nothing stands on such a one.
+        debug_assert!(!(batch.changes_a_case() && link.carries()), "a change of a case is waited for");
         self.batches.push(batch);
         self.links.push(link);
         self.waiters.push(waiter);

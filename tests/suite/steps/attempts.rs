@@ -78,6 +78,7 @@ fn payer_once(
                 match (first.take(), outcome) {
                     (false, _) => Ok("paid".to_owned()),
                     (true, Outcome::Outage) => Err(Failure::external("the line broke")),
+                    (true, Outcome::CalledOff) => Err(Failure::cancelled("the line was closed")),
                     (true, Outcome::Timeout) => std::future::pending().await,
                 }
             };
@@ -92,13 +93,14 @@ fn payer_once(
 #[derive(Clone, Copy, Debug)]
 enum Outcome {
     Outage,
+    CalledOff,
     Timeout,
 }
 
 /// Goal: where nobody knows whether a call happened, it is not made a second time without a word from somebody.
 #[tokio::test(start_paused = true)]
 async fn an_effect_whose_call_fails_with_an_unknown_outcome_is_not_made_again_by_itself() {
-    for outcome in [Outcome::Outage, Outcome::Timeout] {
+    for outcome in [Outcome::Outage, Outcome::CalledOff, Outcome::Timeout] {
         let board = Board::default();
         let runtime = start(&MemoryStore::new()).await;
         let kept = keep(&runtime, payer_once(&board, outcome, None)).await;
