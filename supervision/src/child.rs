@@ -114,6 +114,15 @@ impl Child {
         self.ticket.as_ref().map(|(_, group)| group.clone())
     }
 
+    /// Those that come up when its wait is over, itself included; nobody unless it waits for its backoff.
+    pub(crate) fn brings_up(&self) -> impl Iterator<Item = &str> {
+        let names = match &self.ticket {
+            Some((_, Group::ComesUp(names))) => names.as_slice(),
+            Some((_, Group::StaysDown(_))) | None => &[],
+        };
+        names.iter().map(String::as_str)
+    }
+
     /// The try it waits for, if it does, means nothing any more.
     pub(crate) fn call_off_try(&mut self) {
         if self.ticket.take().is_some() {

@@ -1,6 +1,6 @@
 //! The children of one supervisor in start order, found by name and by place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use greenroom_runtime::overseer::ChildExit;
 use greenroom_runtime::pages::Pages;
@@ -84,7 +84,10 @@ impl Children {
         let named: Vec<Box<Child>> = keys.filter_map(|key| rest.remove(key.0)).collect();
         self.by_name.clear();
         for child in named.into_iter().chain(rest.into_values()) {
-            self.add(*child);
+            // It waits on, and those who look at the tree still see for how long.
+            let due = Mark::on(&child.place).and_then(|mark| mark.due);
+            let key = self.add(*child);
+            self.get(key).into_iter().for_each(|child| child.show(due));
         }
     }
 
@@ -92,7 +95,17 @@ impl Children {
     pub(crate) fn facts(&self, only: Option<Key>) -> (Vec<Key>, Vec<ChildFacts>) {
         match only {
             Some(key) => self.get(key).map(|child| (vec![key], vec![child.facts()])).unwrap_or_default(),
-            None => self.iter().map(|child| (Key(child.rank), child.facts())).unzip(),
+            None => {
+                let comes_up: BTreeSet<&str> = self.iter().flat_map(Child::brings_up).collect();
+                let facts = |child: &Child| match child.facts() {
+                    // Not down for good: whoever it waits for has it in the same group.
+                    facts if facts.state == ChildState::Stopped && comes_up.contains(child.name()) => {
+                        ChildFacts { state: ChildState::Restarting, ..facts }
+                    }
+                    facts => facts,
+                };
+                self.iter().map(|child| (Key(child.rank), facts(child))).unzip()
+            }
         }
     }
 

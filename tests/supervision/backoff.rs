@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use greenroom::{
-    AskError, Backoff, ChildSpec, ChildState, RuntimeEvent, Strategy, Supervisor, SupervisorRef, TellError,
+    AskError, AutoShutdown, Backoff, ChildSpec, ChildState, Restart, RuntimeEvent, Strategy, Supervisor,
+    SupervisorRef, TellError,
 };
 
-use crate::support::{Crash, Note, Part, Stage, Start, child, millis, secs, sup};
+use crate::support::{Crash, Finish, Note, Part, Stage, Start, child, millis, secs, sup};
 
 fn steady() -> Backoff {
     Backoff { jitter: 0.0, ..Backoff::default() }
@@ -395,5 +396,30 @@ async fn a_sibling_that_is_replaced_meanwhile_is_not_in_the_way_of_its_group() {
 
     assert_eq!(stage.log.count("start b"), 2, "it runs already");
     assert_eq!(tree.count_children().await.unwrap().active, 2);
+    stage.end().await;
+}
+
+/// The story: who was stopped with its group, and waited for it to come up, counted as ended for good: the end of the last
+/// significant child that ran took the supervisor down with it.
+#[tokio::test(start_paused = true)]
+async fn a_significant_child_that_waits_with_its_group_keeps_the_supervisor_up() {
+    let stage = Stage::new().await;
+    let [a, b, c] = stage.parts(["a", "b", "c"]);
+    let significant = |part: &Part| part.spec().restart(Restart::Transient).significant();
+    let backoff = Backoff { first: secs(3), jitter: 0.0, ..Backoff::default() };
+    let spec = sup([significant(&a), b.spec().backoff(backoff), significant(&c)]);
+    let tree = spec.strategy(Strategy::RestForOne).auto_shutdown(AutoShutdown::AllSignificant);
+    let tree = stage.supervise(tree).await;
+    child(&tree, "b").tell(Crash).await.unwrap();
+    stage.quiet().await;
+    stage.log.take();
+
+    child(&tree, "a").tell(Finish).await.unwrap();
+    stage.runtime.clock().sleep(secs(4)).await;
+
+    assert_eq!(stage.log.take(), ["stop a", "start b", "start c"]);
+    child(&tree, "c").tell(Finish).await.unwrap();
+    let reason = tree.closed().await.expect("it has run");
+    assert_eq!(reason.label(), "auto_shutdown");
     stage.end().await;
 }

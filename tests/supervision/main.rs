@@ -1,5 +1,6 @@
 //! Whether supervision keeps OTP's promises, and those we add to them: trees of real actors, in paused time.
 
+mod attention;
 mod backoff;
 mod blocked;
 mod comeback;

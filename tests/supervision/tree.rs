@@ -215,6 +215,25 @@ async fn a_child_that_waits_for_its_next_try_shows_when_that_is_due() {
     stage.end().await;
 }
 
+/// The story: a change puts the children into the order of its spec, and in passing it hid when they were due.
+#[tokio::test(start_paused = true)]
+async fn a_child_that_waits_through_a_change_still_shows_when_it_is_due() {
+    let stage = Stage::new().await;
+    let [a, b] = stage.parts(["a", "b"]);
+    let backoff = Backoff { first: secs(3), jitter: 0.0, ..Backoff::default() };
+    let spec = || sup([a.spec().backoff(backoff), b.spec()]);
+    let tree = stage.supervise(spec()).await;
+    child(&tree, "a").tell(Crash).await.unwrap();
+    stage.quiet().await;
+    let before = node(&tree.tree(), "sup/a").next_try;
+    assert!(before.is_some());
+
+    tree.change(spec()).await.unwrap();
+
+    assert_eq!(node(&tree.tree(), "sup/a").next_try, before);
+    stage.end().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn who_is_done_or_unsupervised_is_told_from_who_runs() {
     let stage = Stage::new().await;

@@ -27,6 +27,8 @@ compile_error!("supervision needs unwinding: remove `panic = \"abort\"` from the
 struct Children {
     /// Which life of which place a ractor actor runs, by the number of its id.
     running: Pages<(Arc<dyn Seat>, Incarnation)>,
+    /// How many those are.
+    count: usize,
     /// The worker whose life has just crashed, and the place it ran for.
     resting: Option<(u64, ActorCell)>,
 }
@@ -48,11 +50,17 @@ impl std::fmt::Debug for Link {
 impl Link {
     fn remember(&self, child: &ActorCell, seat: Arc<dyn Seat>, incarnation: Incarnation) {
         seat.core().runs_in(incarnation, Task(child.clone()));
-        crate::sync::lock(&self.children).running.insert(child.get_id().pid(), (seat, incarnation));
+        let mut children = crate::sync::lock(&self.children);
+        children.running.insert(child.get_id().pid(), (seat, incarnation));
+        children.count += 1; // the life before, if it ran in the same worker, was forgotten
     }
 
-    fn forget(&self, child: &ActorCell) -> Option<(Arc<dyn Seat>, Incarnation)> {
-        crate::sync::lock(&self.children).running.remove(child.get_id().pid())
+    /// What that child ran, and how many ran with it, itself included.
+    fn forget(&self, child: &ActorCell) -> Option<(Arc<dyn Seat>, Incarnation, usize)> {
+        let mut children = crate::sync::lock(&self.children);
+        let (seat, incarnation) = children.running.remove(child.get_id().pid())?;
+        children.count -= 1;
+        Some((seat, incarnation, children.count + 1))
     }
 
     fn rests(&self, place: u64, worker: ActorCell) {
@@ -175,6 +183,16 @@ enum Mail<M> {
     Post(Post<M>),
     /// Something was raised in the control lane.
     Knock,
+    /// An end that messages had to come before.
+    Exit(Exit),
+}
+
+/// The end of what a child's task ran, as ractor tells it.
+struct Exit {
+    child: ActorCell,
+    seat: Arc<dyn Seat>,
+    incarnation: Incarnation,
+    has_failed: bool,
 }
 
 /// How a shell is reached. At most `bound` messages of others wait at a time.
@@ -229,6 +247,10 @@ struct ShellState<O: Overseer> {
     life: ShellLife<O>,
     link: Link,
     waiting: Arc<AtomicUsize>,
+    /// How many exits may still come before the messages that wait; `None` while none does.
+    before_mail: Option<usize>,
+    /// How many exits stand in line with the messages.
+    in_line: usize,
 }
 
 impl<O: Overseer> ractor::Actor for Shell<O> {
@@ -244,7 +266,7 @@ impl<O: Overseer> ractor::Actor for Shell<O> {
         me.cast(Mail::Begin)?;
         life.reach(Knock { shell: me.clone(), waiting: waiting.clone(), bound: SHELL_BOUND });
         let link = Link { supervisor: me.get_cell(), children: Arc::default() };
-        Ok(ShellState { life, link, waiting })
+        Ok(ShellState { life, link, waiting, before_mail: None, in_line: 0 })
     }
 
     async fn handle(
@@ -253,6 +275,7 @@ impl<O: Overseer> ractor::Actor for Shell<O> {
         mail: Self::Msg,
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
+        state.before_mail = None;
         let flow = match mail {
             Mail::Begin => state.life.begin(state.link.clone()).await,
             Mail::Post(Post(message)) => {
@@ -260,6 +283,10 @@ impl<O: Overseer> ractor::Actor for Shell<O> {
                 state.life.on_message(message).await
             }
             Mail::Knock => state.life.on_control().await,
+            Mail::Exit(exit) => {
+                state.in_line -= 1;
+                state.on_exit(exit).await
+            }
         };
         state.carry_on(&me, flow).await
     }
@@ -275,28 +302,58 @@ impl<O: Overseer> ractor::Actor for Shell<O> {
             SupervisionEvent::ActorFailed(child, _) => (child, true),
             _ => return Ok(()),
         };
-        let Some((seat, incarnation)) = state.link.forget(&child) else { return Ok(()) };
+        let Some((seat, incarnation, children)) = state.link.forget(&child) else { return Ok(()) };
+        let exit = Exit { child, seat, incarnation, has_failed };
+        if state.goes_before_mail(children) {
+            let flow = state.on_exit(exit).await;
+            return state.carry_on(&me, flow).await;
+        }
+        state.in_line += 1;
+        // Refused only by a shell that is ending, which takes all its children along.
+        drop(me.cast(Mail::Exit(exit)));
+        Ok(())
+    }
+}
+
+impl<O: Overseer> ShellState<O> {
+    /// Whether the next exit is heard before the messages that wait. ractor brings exits first, so that children that
+    /// come back and fall without end would keep a supervisor from hearing anything else. When a message comes, each child
+    /// has at most one end that it has not heard of: those come before it, as in OTP, and what falls later stands in line.
+    fn goes_before_mail(&mut self, children: usize) -> bool {
+        if self.in_line > 0 {
+            return false;
+        }
+        if self.waiting.load(Ordering::Acquire) == 0 {
+            self.before_mail = None;
+            return true;
+        }
+        let left = self.before_mail.get_or_insert(children);
+        let goes = *left > 0;
+        *left = left.saturating_sub(1);
+        goes
+    }
+
+    async fn on_exit(&mut self, exit: Exit) -> Flow {
+        let Exit { child, seat, incarnation, has_failed } = exit;
         let core = seat.core();
         let Some(reason) = core.exit_of(incarnation) else {
             child.stop(None); // forgotten, after many lives elsewhere: nobody would wake it
-            return Ok(());
+            return Flow::Stay;
         };
         let is_repeat = core.has_repeated(incarnation);
         let place = core.id;
         let exit = ChildExit { place: Place(seat), incarnation, reason, is_repeat };
         // One that was fenced runs on, and one that has stopped is gone.
         if !has_failed && child.get_status() == ActorStatus::Running {
-            state.link.rests(place, child);
+            self.link.rests(place, child);
         }
-        let flow = state.life.on_child_exit(exit).await;
-        if let Some(unused) = state.link.wake(place) {
+        let flow = self.life.on_child_exit(exit).await;
+        if let Some(unused) = self.link.wake(place) {
             unused.stop(None);
         }
-        state.carry_on(&me, flow).await
+        flow
     }
-}
 
-impl<O: Overseer> ShellState<O> {
     async fn carry_on<M: ractor::Message>(
         &mut self,
         me: &RactorRef<M>,
