@@ -46,8 +46,10 @@ impl<V> Pages<V> {
     pub fn remove(&mut self, number: u64) -> Option<V> {
         let at = self.page_of(number).ok()?;
         let page = &mut self.0[at].1;
-        let value = page[row(number)].take();
-        if page.iter().all(Option::is_none) {
+        let (before, from) = page.split_at_mut(row(number));
+        let value = from[0].take();
+        // The neighbours first, which are at hand by now.
+        if from.iter().chain(before.iter()).all(Option::is_none) {
             self.0.remove(at);
         }
         value

@@ -106,6 +106,49 @@ async fn many_that_fall_at_once_while_their_supervisor_is_stopped_leave_no_task(
     drop(children);
 }
 
+struct Tenant;
+
+struct WhichTask;
+
+impl Message for WhichTask {
+    type Reply = tokio::task::Id;
+}
+
+impl Actor for Tenant {
+    type Args = ();
+    type Inbox = Open<Self>;
+
+    async fn start((): &()) -> Result<Self, Failure> {
+        Ok(Tenant)
+    }
+}
+
+impl Handler<WhichTask> for Tenant {
+    async fn handle(&mut self, _: WhichTask, _: &mut Context<'_, Self>) -> Result<tokio::task::Id, Failure> {
+        Ok(tokio::task::id())
+    }
+}
+
+impl Handler<Fall> for Tenant {
+    async fn handle(&mut self, _: Fall, _: &mut Context<'_, Self>) -> Result<(), Failure> {
+        Err(Failure::bug("it falls"))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_life_that_follows_a_crash_at_once_begins_in_the_task_of_the_one_before() {
+    let stage = Stage::new().await;
+    let tree = stage.supervise(sup([ChildSpec::actor::<Tenant>("a", ())])).await;
+    let tenant = tree.actor::<Tenant>("a").unwrap();
+    let first = tenant.ask(WhichTask).await.unwrap();
+
+    tenant.tell(Fall).await.unwrap();
+    let second = tenant.ask(WhichTask).await.unwrap();
+
+    assert_eq!(second, first);
+    stage.end().await;
+}
+
 /// Holds its thread when it is dropped, until the sender is.
 struct Holding(Mutex<Option<Receiver<()>>>, Log);
 

@@ -319,8 +319,13 @@ macro_rules! inbox {
             }
         })+
         impl $crate::Inbox<$actor> for $name {
-            async fn run(self, actor: &mut $actor, cx: &mut $crate::Context<'_, $actor>) -> $crate::inbox_parts::Verdict {
-                match self { $(Self::$message(envelope) => envelope.$run(actor, cx).await),+ }
+            fn run(
+                self,
+                actor: &mut $actor,
+                cx: &mut $crate::Context<'_, $actor>,
+            ) -> impl ::std::future::Future<Output = $crate::inbox_parts::Verdict> + Send {
+                // Not an `async fn`, which would keep room for each argument twice.
+                async move { match self { $(Self::$message(envelope) => envelope.$run(actor, cx).await),+ } }
             }
         }
     };

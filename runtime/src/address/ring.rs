@@ -28,7 +28,7 @@ thread_local! {
 pub(crate) struct Running {
     inner: Option<Inner>,
     /// Entered with the incarnation; only made when somebody records at `trace`.
-    span: Option<Span>,
+    span: Option<Box<Span>>,
 }
 
 pub(crate) struct Inner {
@@ -59,7 +59,8 @@ impl Running {
         if LevelFilter::current() >= LevelFilter::TRACE {
             let (actor, message_id) = (&inner.core.path, head.id.0);
             let message_type = head.kind.look_up().name;
-            self.span = Some(tracing::trace_span!("actor.handle", %actor, message_type, message_id));
+            let span = tracing::trace_span!("actor.handle", %actor, message_type, message_id);
+            self.span = Some(Box::new(span));
         }
     }
 

@@ -57,18 +57,26 @@ impl<A: Actor> Life<A> {
         self.incarnation
     }
 
-    pub(crate) async fn live(mut self) -> Ended {
+    pub(crate) async fn live(&mut self) -> Ended {
         let scope = Scope::new(self.terms.clone());
-        let reason = match self.start(&scope).await {
-            Ok((actor, journal)) => {
-                self.cell.core.started(self.incarnation);
-                // The start has woken the supervisor, which tokio runs next on this very thread: a first message that
-                // blocks it would keep the supervisor from hearing anything.
-                give_way().await;
-                self.run(actor, journal, &scope).await
-            }
-            Err(reason) => reason,
+        // Boxed: what is over when the first message comes must not make the memory of a life larger.
+        let (mut actor, mut journal) = match Box::pin(self.start(&scope)).await {
+            Ok(begun) => begun,
+            Err(reason) => return self.ends_with(reason),
         };
+        self.cell.core.started(self.incarnation);
+        // The start has woken the supervisor, which tokio runs next on this very thread: a first message that blocks it
+        // would keep the supervisor from hearing anything.
+        give_way().await;
+        let reason = self.run(&mut actor, &mut journal, &scope).await;
+        // What the author's state holds goes before the place counts as vacant.
+        scope.abort();
+        drop_quietly(actor);
+        drop(journal);
+        self.ends_with(reason)
+    }
+
+    fn ends_with(&mut self, reason: ExitReason) -> Ended {
         let phase = ExitPhase::Handle;
         let has_crashed = match &reason {
             ExitReason::Panicked { phase: at, .. } | ExitReason::Failed { phase: at, .. } => *at == phase,
@@ -155,19 +163,22 @@ impl<A: Actor> Life<A> {
 
     // ---- the loop ----
 
-    async fn run(&mut self, mut actor: A, mut journal: Option<Box<Journal>>, scope: &Scope<A>) -> ExitReason {
+    async fn run(
+        &mut self,
+        actor: &mut A,
+        journal: &mut Option<Box<Journal>>,
+        scope: &Scope<A>,
+    ) -> ExitReason {
         let (cell, incarnation, control) = self.shared();
         let mut running = self.running();
         let mut in_a_row = 0;
-        let mut reason = loop {
+        let reason = loop {
             self.phase = ExitPhase::Idle;
             // Who wants to leave does so when it is kept that it does.
             let leaves = !control.is_quiet() && control.raised() == Raised::Leave;
             if journal.as_mut().is_some_and(|journal| journal.was_refused() || leaves && journal.is_ahead()) {
                 // Boxed, as all that only durable actors do.
-                if let Settled::End(reason) = Box::pin(self.settle(&mut actor, &mut journal)).await {
-                    scope.abort();
-                    drop_quietly(actor);
+                if let Settled::End(reason) = Box::pin(self.settle(actor, journal)).await {
                     return reason;
                 }
             }
@@ -176,23 +187,22 @@ impl<A: Actor> Life<A> {
             {
                 break reason;
             }
-            let Queued { head, parcel } = match cell.mailbox.next(incarnation.0, self.control.waker()) {
-                Ok(queued) => queued,
-                Err(NoMail::Dry) if journal.as_ref().is_some_and(|journal| journal.is_ahead()) => {
-                    if let Some(journal) = &mut journal {
-                        Box::pin(journal.known_or(self.control.woken())).await;
-                    }
-                    in_a_row = 0;
-                    continue;
+            let mut why = NoMail::Dry;
+            // No `match`: what it looks at would take its room in the future while an arm waits.
+            let Some(Queued { head, parcel }) =
+                cell.mailbox.next(incarnation.0, self.control.waker()).map_err(|is| why = is).ok()
+            else {
+                if why == NoMail::Dry
+                    && let Some(journal) = journal.as_mut().filter(|journal| journal.is_ahead())
+                {
+                    Box::pin(journal.known_or(self.control.woken())).await;
+                } else if let Some(reason) = end_without_mail(why, control.raised()) {
+                    break reason;
+                } else {
+                    self.control.woken().await;
                 }
-                Err(why) => match end_without_mail(why, control.raised()) {
-                    Some(reason) => break reason,
-                    None => {
-                        self.control.woken().await;
-                        in_a_row = 0;
-                        continue;
-                    }
-                },
+                in_a_row = 0;
+                continue;
             };
             self.phase = ExitPhase::Handle;
             // Of a durable actor also the last time: a stop is no try.
@@ -204,13 +214,9 @@ impl<A: Actor> Life<A> {
             }
             running.work_on(&head);
             if let Some(reason) = journal.as_ref().and_then(|journal| cell.past(journal, &head)) {
-                match Box::pin(self.pass_over(&mut actor, &mut journal, &head, reason)).await {
+                match Box::pin(self.pass_over(actor, journal, &head, reason)).await {
                     After::Next => continue,
-                    After::End(reason) => {
-                        scope.abort();
-                        drop_quietly(actor);
-                        return reason;
-                    }
+                    After::End(reason) => return reason,
                 }
             }
             let verdict = {
@@ -218,13 +224,12 @@ impl<A: Actor> Life<A> {
                 let mut cx = Context::new(&cell, incarnation, &control, scope, journal, &head);
                 match self.terms.settings.progress_within {
                     None => {
-                        let handled = pin!(parcel.run(&mut actor, &mut cx));
+                        let handled = pin!(parcel.run(actor, &mut cx));
                         self.serve(&mut running, handled, Raised::Kill).await
                     }
                     // Boxed: what few choose must not make the loop's own future larger.
                     Some(limit) => {
-                        cell.watched.begin(|| Place(cell.clone()), limit).await;
-                        let handled = parcel.run(&mut actor, &mut cx);
+                        let handled = parcel.run(actor, &mut cx);
                         Box::pin(self.serve_within(limit, &mut running, handled)).await
                     }
                 }
@@ -234,14 +239,9 @@ impl<A: Actor> Life<A> {
             match verdict {
                 Some(Ok(())) => cell.core.metrics.handled.increment(1),
                 // Boxed: what is rare must not make the loop's own future larger.
-                other => match Box::pin(self.not_done(&mut actor, &mut journal, &head, other)).await {
+                other => match Box::pin(self.not_done(actor, journal, &head, other)).await {
                     After::Next => {}
-                    After::End(reason) => {
-                        // What the author's state holds goes before the place counts as vacant.
-                        scope.abort();
-                        drop_quietly(actor);
-                        return reason;
-                    }
+                    After::End(reason) => return reason,
                 },
             }
             // The executor's turn, now and then, for an actor whose mail never runs dry.
@@ -252,41 +252,35 @@ impl<A: Actor> Life<A> {
                 give_way().await;
             }
         };
-        if journal.as_ref().is_some_and(|journal| journal.is_ahead())
-            && let Settled::End(end) = Box::pin(self.settle(&mut actor, &mut journal)).await
-        {
-            scope.abort();
-            drop_quietly(actor);
-            return end;
-        }
-        // Nothing is in hand any more: the last message was handled.
-        drop_quietly(cell.mailbox.take_hand(incarnation.0));
-        scope.abort();
-        if !matches!(reason, ExitReason::Killed { .. } | ExitReason::Unresponsive) {
-            let in_order = self.leave(&mut actor, &mut journal, &reason).await;
-            if !in_order {
-                reason = self.cut(ExitPhase::Stop);
-            }
-        }
-        drop_quietly(actor);
-        reason
+        Box::pin(self.leave(actor, journal, scope, reason)).await
     }
 
-    /// The orderly end: the author's hook, then what a sparing snapshot policy has not stored yet. `false`: the hook
-    /// was cut by a kill.
+    /// The orderly end: the author's hook, then what a sparing snapshot policy has not stored yet.
     async fn leave(
         &mut self,
         actor: &mut A,
         journal: &mut Option<Box<Journal>>,
-        reason: &ExitReason,
-    ) -> bool {
+        scope: &Scope<A>,
+        reason: ExitReason,
+    ) -> ExitReason {
+        if journal.as_ref().is_some_and(|journal| journal.is_ahead())
+            && let Settled::End(end) = Box::pin(self.settle(actor, journal)).await
+        {
+            return end;
+        }
+        // Nothing is in hand any more: the last message was handled.
+        drop_quietly(self.cell.mailbox.take_hand(self.incarnation.0));
+        scope.abort();
+        if matches!(reason, ExitReason::Killed { .. } | ExitReason::Unresponsive) {
+            return reason;
+        }
         self.phase = ExitPhase::Stop;
         let ended = {
-            let hook = pin!(actor.stopping(reason));
+            let hook = pin!(actor.stopping(&reason));
             let hook = pin!(caught(hook));
             self.serve(&mut self.running(), hook, Raised::Kill).await
         };
-        let Some(hooked) = ended else { return false };
+        let Some(hooked) = ended else { return self.cut(ExitPhase::Stop) };
         if let Err(text) = &hooked {
             tracing::warn!(actor = %self.cell.core.path, %text, "the stopping hook panicked");
         }
@@ -305,7 +299,7 @@ impl<A: Actor> Life<A> {
                 tracing::error!(actor = %self.cell.core.path, %error, "the last snapshot could not be stored");
             }
         }
-        true
+        reason
     }
 
     async fn serve_within(
@@ -314,6 +308,7 @@ impl<A: Actor> Life<A> {
         running: &mut Running,
         handled: impl Future<Output = Verdict>,
     ) -> Option<Verdict> {
+        self.cell.watched.begin(|| Place(self.cell.clone()), limit).await;
         let mut handled = pin!(handled);
         let mut time = pin!(self.cell.core.world.clock.sleep(limit));
         let control = self.control.lane().clone();

@@ -1,16 +1,19 @@
 //! The one file that names ractor. It gives tasks, links, supervision events and kill; all else is ours.
 //!
-//! A *worker* runs one incarnation of a cell as one long ractor handler. When that crashed, the worker rests until the
+//! A *worker* runs the incarnations of a cell in one long ractor handler. When one crashed, the worker rests until the
 //! supervisor has heard of it: the next incarnation, if it begins at once, runs in the same worker, and else the worker
 //! goes. A *shell* is a plain ractor actor that runs an [`Overseer`]: it hears messages and the exits of the children
 //! linked under it.
 
+use std::any::Any;
 use std::future::ready;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use ractor::{ActorCell, ActorProcessingErr, ActorRef as RactorRef, ActorStatus, SupervisionEvent};
+use ractor::actor::messages::BoxedState;
+use ractor::{ActorCell, ActorProcessingErr, ActorRef as RactorRef, SupervisionEvent};
+use tokio::sync::oneshot;
 
 use crate::actor::Actor;
 use crate::cell::incarnation::{Ended, Life};
@@ -29,8 +32,17 @@ struct Children {
     running: Pages<(Arc<dyn Seat>, Incarnation)>,
     /// How many those are.
     count: usize,
-    /// The worker whose life has just crashed, and the place it ran for.
-    resting: Option<(u64, ActorCell)>,
+    /// The worker whose life has just crashed.
+    resting: Option<Resting>,
+}
+
+/// A worker that waits for another life. Dropped, it lets the worker go.
+struct Resting {
+    /// For which it ran.
+    place: u64,
+    worker: ActorCell,
+    /// The [`oneshot::Sender`] of the next life. Of a worker that has stopped, something else.
+    next: Box<dyn Any + Send>,
 }
 
 /// Where children are linked: the running incarnation of a supervisor. When that ends, however it ends, they are
@@ -63,14 +75,13 @@ impl Link {
         Some((seat, incarnation, children.count + 1))
     }
 
-    fn rests(&self, place: u64, worker: ActorCell) {
-        crate::sync::lock(&self.children).resting = Some((place, worker));
+    fn rests(&self, place: u64, worker: ActorCell, next: Box<dyn Any + Send>) {
+        crate::sync::lock(&self.children).resting = Some(Resting { place, worker, next });
     }
 
     /// The worker that rests, if it ran for that place.
-    fn wake(&self, place: u64) -> Option<ActorCell> {
-        let resting = &mut crate::sync::lock(&self.children).resting;
-        resting.take_if(|(its, _)| *its == place).map(|(_, worker)| worker)
+    fn wake(&self, place: u64) -> Option<Resting> {
+        crate::sync::lock(&self.children).resting.take_if(|resting| resting.place == place)
     }
 }
 
@@ -106,19 +117,25 @@ impl<A: Actor> ractor::Actor for Worker<A> {
     async fn handle(
         &self,
         me: RactorRef<Go<A>>,
-        Go(life): Go<A>,
+        Go(mut life): Go<A>,
         (): &mut (),
     ) -> Result<(), ActorProcessingErr> {
-        // Boxed once a life: ractor would hold the future by value more than once. And without its type: ractor's loop
-        // and ours are then compiled apart, each small enough to be one piece.
-        let life: BoxFuture<'_, Ended> = Box::pin(life.live());
-        match life.await {
-            // The supervisor hears of it as of any exit, and lets the worker go unless the next life begins there.
-            Ended::Crashed => {
-                me.notify_supervisor(SupervisionEvent::ActorTerminated(me.get_cell(), None, None));
+        // Boxed once a worker: ractor would hold the future by value more than once. And without its type: ractor's
+        // loop and ours are then compiled apart, each small enough to be one piece.
+        let work: BoxFuture<'_, ()> = Box::pin(async move {
+            while let Ended::Crashed = life.live().await {
+                drop(life); // what it holds goes before the supervisor hears of its end
+                let (next, begins) = oneshot::channel();
+                // The supervisor hears of it as of any exit. What it decides does not come by way of ractor's mailbox: to
+                // go back to ractor's loop and be called again would touch memory that has long left the caches.
+                let rests = Some(BoxedState::new(next));
+                me.notify_supervisor(SupervisionEvent::ActorTerminated(me.get_cell(), rests, None));
+                let Ok(next) = begins.await else { break };
+                life = next;
             }
-            Ended::ForGood => me.stop(None),
-        }
+            me.stop(None);
+        });
+        work.await;
         Ok(())
     }
 }
@@ -133,14 +150,16 @@ pub(crate) fn launch_worker<A: Actor>(
         Err(error) => return Box::pin(ready(Err(error))),
     };
     let incarnation = life.incarnation();
-    let Some(worker) = under.wake(cell.core.id) else {
+    let resting = under.wake(cell.core.id).map(|resting| (resting.worker, resting.next.downcast()));
+    let Some((worker, Ok(next))) = resting else {
         let spawned = spawn(Worker::<A>(PhantomData), life, cell, incarnation, under);
         return Box::pin(async move { spawned.await.map(|_| incarnation) });
     };
     let path = cell.core.path.clone();
     under.remember(&worker, cell, incarnation);
     // Killed only together with the supervisor. The life that is dropped has recorded the end.
-    let sent = worker.send_message(Go(life)).map_err(|_| LaunchError::SupervisorEnding(path));
+    let next: Box<oneshot::Sender<Life<A>>> = next;
+    let sent = next.send(life).map_err(|_| LaunchError::SupervisorEnding(path));
     Box::pin(ready(sent.map(|()| incarnation)))
 }
 
@@ -192,7 +211,8 @@ struct Exit {
     child: ActorCell,
     seat: Arc<dyn Seat>,
     incarnation: Incarnation,
-    has_failed: bool,
+    /// What wakes its worker, if that rests.
+    next: Option<Box<dyn Any + Send>>,
 }
 
 /// How a shell is reached. At most `bound` messages of others wait at a time.
@@ -297,13 +317,13 @@ impl<O: Overseer> ractor::Actor for Shell<O> {
         event: SupervisionEvent,
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
-        let (child, has_failed) = match event {
-            SupervisionEvent::ActorTerminated(child, ..) => (child, false),
-            SupervisionEvent::ActorFailed(child, _) => (child, true),
+        let (child, next) = match event {
+            SupervisionEvent::ActorTerminated(child, next, _) => (child, next.and_then(|next| next.msg)),
+            SupervisionEvent::ActorFailed(child, _) => (child, None),
             _ => return Ok(()),
         };
         let Some((seat, incarnation, children)) = state.link.forget(&child) else { return Ok(()) };
-        let exit = Exit { child, seat, incarnation, has_failed };
+        let exit = Exit { child, seat, incarnation, next };
         if state.goes_before_mail(children) {
             let flow = state.on_exit(exit).await;
             return state.carry_on(&me, flow).await;
@@ -334,23 +354,18 @@ impl<O: Overseer> ShellState<O> {
     }
 
     async fn on_exit(&mut self, exit: Exit) -> Flow {
-        let Exit { child, seat, incarnation, has_failed } = exit;
+        let Exit { child, seat, incarnation, next } = exit;
         let core = seat.core();
-        let Some(reason) = core.exit_of(incarnation) else {
-            child.stop(None); // forgotten, after many lives elsewhere: nobody would wake it
-            return Flow::Stay;
-        };
+        // Forgotten, after many lives elsewhere: nobody would wake it.
+        let Some(reason) = core.exit_of(incarnation) else { return Flow::Stay };
         let is_repeat = core.has_repeated(incarnation);
         let place = core.id;
         let exit = ChildExit { place: Place(seat), incarnation, reason, is_repeat };
-        // One that was fenced runs on, and one that has stopped is gone.
-        if !has_failed && child.get_status() == ActorStatus::Running {
-            self.link.rests(place, child);
+        if let Some(next) = next {
+            self.link.rests(place, child, next);
         }
         let flow = self.life.on_child_exit(exit).await;
-        if let Some(unused) = self.link.wake(place) {
-            unused.stop(None);
-        }
+        drop(self.link.wake(place)); // not needed, so it goes
         flow
     }
 

@@ -265,66 +265,73 @@ impl<M: Message> Envelope<M> {
 
     /// Delivers the message.
     #[doc(hidden)]
-    pub async fn run<A: Handler<M>>(self, actor: &mut A, cx: &mut Context<'_, A>) -> Verdict {
-        self.deliver(actor, cx, None).await
+    pub fn run<A: Handler<M>>(self, actor: &mut A, cx: &mut Context<'_, A>) -> impl Future<Output = Verdict> {
+        self.deliver(actor, cx, None)
     }
 
     /// Delivers the message of an inbox that may be stored.
     #[doc(hidden)]
-    pub async fn run_stored<A: Handler<M>>(self, actor: &mut A, cx: &mut Context<'_, A>) -> Verdict
+    pub fn run_stored<A: Handler<M>>(
+        self,
+        actor: &mut A,
+        cx: &mut Context<'_, A>,
+    ) -> impl Future<Output = Verdict>
     where
         M: DurableMessage,
     {
-        self.deliver(actor, cx, Some(answer_to_bytes)).await
+        self.deliver(actor, cx, Some(answer_to_bytes))
     }
 
     /// The one generic place where an author's handler runs.
-    async fn deliver<A: Handler<M>>(
+    #[expect(clippy::manual_async_fn, reason = "an `async fn` would keep room for each argument twice")]
+    fn deliver<A: Handler<M>>(
         self,
         actor: &mut A,
         cx: &mut Context<'_, A>,
         stored_form: Option<StoredForm<M::Reply>>,
-    ) -> Verdict {
-        let Envelope { message, reply } = self;
-        if !reply.is_nobody() && !reply.is_open() && !cx.is_wanted_anyway() {
-            drop_quietly(message);
-            return Err(Box::new(NotDone::Expired));
-        }
-        let outcome = caught(pin!(actor.handle(message, cx))).await;
-        if cx.has_journal()
-            && let Some(found) = cx.trouble(is_end(&outcome))
-        {
-            drop_quietly(outcome);
-            return Err(Box::new(match found {
-                Found::Parked(parked) => NotDone::Parked(parked),
-                Found::Unstored(error) => NotDone::Unstored(error),
-            }));
-        }
-        let mut value = match outcome {
-            Ok(Ok(value)) => Some(value),
-            Ok(Err(failure)) if failure.is_answered_elsewhere() => None,
-            Ok(Err(failure)) => return Err(Box::new(NotDone::Failed(failure))),
-            Err(panic) => return Err(Box::new(NotDone::Panicked(panic))),
-        };
-        // Output gate: nothing the handler did is seen by anybody before the state that explains it is stored.
-        if cx.has_to_settle() {
-            if let Some(stored_form) = stored_form.filter(|_| cx.is_transaction())
-                && let Err(error) = cx.hold_answer(reply.twin(), value.take(), stored_form)
+    ) -> impl Future<Output = Verdict> {
+        async move {
+            let Envelope { message, reply } = self;
+            if !reply.is_nobody() && !reply.is_open() && !cx.is_wanted_anyway() {
+                drop_quietly(message);
+                return Err(Box::new(NotDone::Expired));
+            }
+            let outcome = caught(pin!(actor.handle(message, cx))).await;
+            if cx.has_journal()
+                && let Some(found) = cx.trouble(is_end(&outcome))
             {
-                return Err(Box::new(NotDone::Unstored(CommitError::Store(error))));
+                drop_quietly(outcome);
+                return Err(Box::new(match found {
+                    Found::Parked(parked) => NotDone::Parked(parked),
+                    Found::Unstored(error) => NotDone::Unstored(error),
+                }));
             }
-            if let Err(error) = cx.settle(actor).await {
-                drop_quietly(value);
-                return Err(Box::new(NotDone::Unstored(error)));
+            let mut value = match outcome {
+                Ok(Ok(value)) => Some(value),
+                Ok(Err(failure)) if failure.is_answered_elsewhere() => None,
+                Ok(Err(failure)) => return Err(Box::new(NotDone::Failed(failure))),
+                Err(panic) => return Err(Box::new(NotDone::Panicked(panic))),
+            };
+            // Output gate: nothing the handler did is seen by anybody before the state that explains it is stored.
+            if cx.has_to_settle() {
+                if let Some(stored_form) = stored_form.filter(|_| cx.is_transaction())
+                    && let Err(error) = cx.hold_answer(reply.twin(), value.take(), stored_form)
+                {
+                    return Err(Box::new(NotDone::Unstored(CommitError::Store(error))));
+                }
+                if let Err(error) = cx.settle(actor).await {
+                    drop_quietly(value);
+                    return Err(Box::new(NotDone::Unstored(error)));
+                }
             }
+            match value {
+                Some(value) if reply.is_nobody() => drop_quietly(value),
+                // Nobody may be waiting any more: then the value is dropped, as the asker was told in `ask`.
+                Some(value) => drop_quietly(reply.answer(value)),
+                None => {}
+            }
+            Ok(())
         }
-        match value {
-            Some(value) if reply.is_nobody() => drop_quietly(value),
-            // Nobody may be waiting any more: then the value is dropped, as the asker was told in `ask`.
-            Some(value) => drop_quietly(reply.answer(value)),
-            None => {}
-        }
-        Ok(())
     }
 }
 
