@@ -11,6 +11,12 @@ use crate::contents::{Found, Lens, ask_again, commit, judge, told};
 use crate::process::{begin, say};
 use crate::{aborts, damage};
 
+/// Said before the store is closed.
+pub(crate) const CLOSING: &str = "closing";
+
+/// Bytes after which the store's log is given to sled: some commits bring that along, some do not.
+const ROUND: u64 = 10_000;
+
 /// A job in words; arguments are paths, so no line of them is cut at a space.
 pub(crate) fn job(kind: &str, arguments: &[&dyn std::fmt::Display]) -> String {
     arguments.iter().fold(kind.to_owned(), |job, argument| format!("{job}\n{argument}"))
@@ -22,7 +28,7 @@ pub(crate) fn carry_out(job: &str) {
     let number = |word: &str| word.parse::<u64>().unwrap();
     match words[..] {
         ["commit", path, first, last, len] => {
-            commit_all(SledStore::open(path), number(first)..=number(last), lens(len));
+            commit_all(SledStore::open_in_rounds(path, ROUND), number(first)..=number(last), lens(len));
         }
         ["commit-unsynced", path, first, last, len] => {
             let store = SledStore::open_skipping_fdatasync(path);
@@ -66,6 +72,7 @@ fn commit_all(store: Result<SledStore, StoreError>, commits: RangeInclusive<u64>
         }
         say(&format!("acknowledged {n}"));
     }
+    say(CLOSING);
 }
 
 /// What an opening finds; a whole store must also take the next commit and keep it, and know the requests of before.

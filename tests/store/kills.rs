@@ -32,7 +32,7 @@ pub(crate) fn a_kill_while_a_store_is_in_use_loses_nothing() {
         first: 9,
         last: 16,
         lens: "mixed",
-        must_hit: &[".generating", "unlink("],
+        must_hit: &[".generating", "unlink(", "greenroom.log.0", "greenroom.log.1"],
     });
 }
 

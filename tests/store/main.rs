@@ -30,7 +30,7 @@ use std::panic::catch_unwind;
 use std::process::ExitCode;
 use std::sync::Mutex;
 
-const PROOFS: [(&str, fn()); 18] = [
+const PROOFS: [(&str, fn()); 19] = [
     ("a_kill_while_a_store_is_made_loses_nothing", kills::a_kill_while_a_store_is_made_loses_nothing),
     ("a_kill_while_a_store_is_in_use_loses_nothing", kills::a_kill_while_a_store_is_in_use_loses_nothing),
     (
@@ -44,6 +44,10 @@ const PROOFS: [(&str, fn()); 18] = [
     ),
     ("each_acknowledgement_follows_a_sync_of_the_log", syncs::each_acknowledgement_follows_a_sync_of_the_log),
     ("a_store_that_skips_its_sync_is_caught", syncs::a_store_that_skips_its_sync_is_caught),
+    (
+        "a_log_is_used_again_when_sled_has_synced_what_was_in_it",
+        syncs::a_log_is_used_again_when_sled_has_synced_what_was_in_it,
+    ),
     (
         "a_new_store_syncs_its_folders_before_it_is_used",
         syncs::a_new_store_syncs_its_folders_before_it_is_used,

@@ -51,6 +51,24 @@ pub enum StoreError {
         /// Newest commit that was acknowledged.
         acknowledged: CommitSeq,
     },
+    /// A log in front of the engine is damaged, or was cut: what follows is missing, though it was acknowledged. Nothing was
+    /// changed. Restore a backup, or accept the loss by deleting
+    /// `greenroom.marker` beside it.
+    #[error(
+        "the store's log {} is damaged at byte {offset}: what is before it ends at commit {stored}, but commit {acknowledged} \
+         was acknowledged: restore the store from a backup, or delete greenroom.marker beside it to go on without the lost commits",
+        log.display()
+    )]
+    LogDamaged {
+        /// Which log.
+        log: PathBuf,
+        /// Where what is whole of it ends.
+        offset: u64,
+        /// Newest commit that is whole.
+        stored: CommitSeq,
+        /// Newest commit that is known to have been acknowledged.
+        acknowledged: CommitSeq,
+    },
     /// The store's own head is damaged. Restore a backup: without it neither format nor history are known.
     #[error("the head of the store is damaged: restore the store from a backup")]
     HeadDamaged,

@@ -18,6 +18,8 @@ use crate::store::StoreError;
 
 const LOCK: &str = "greenroom.lock";
 const MARKER: &str = "greenroom.marker";
+/// The logs in front of the engine.
+const FRONT: [&str; 2] = ["greenroom.log.0", "greenroom.log.1"];
 /// The second copy of the engine's settings.
 const SETTINGS_COPY: &str = "greenroom.conf";
 /// Goes before the name of a file that was set aside.
@@ -57,6 +59,11 @@ impl StoreFolder {
     /// The engine's log.
     pub(crate) fn log(&self) -> PathBuf {
         self.path.join(LOG)
+    }
+
+    /// The logs in front of the engine.
+    pub(crate) fn front(&self) -> [PathBuf; 2] {
+        FRONT.map(|name| self.path.join(name))
     }
 
     pub(crate) fn marker(&self) -> PathBuf {

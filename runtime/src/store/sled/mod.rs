@@ -1,10 +1,12 @@
 //! The store on disk: sled 0.34.7 behind our own checks.
 //!
-//! sled's flush survives the kill of the process but is no sync of the disk, so each group is followed by an
-//! `fdatasync` of our own. Even so only [`StorePromise::ProcessCrash`] is promised: what sled moves in the background
+//! A group is acknowledged once it is in a log of our own in front of sled, written and synced (`front`). sled gets it later:
+//! its flush survives the kill of the process but is no sync of the disk, so it is followed by an `fdatasync` of our own
+//! before the log begins anew. Even so only [`StorePromise::ProcessCrash`] is promised: what sled moves in the background
 //! cannot be ordered from outside. Each record carries its own checksum (`record`).
 
 mod folder; // lock and mending
+mod front; // the logs in front of sled, by which groups are acknowledged
 mod marker; // the newest acknowledged commit, kept outside of sled, against a silently shortened log
 mod nudge; // against a flush that waits for a write that has failed
 mod space; // what is refused while the disk has little room
@@ -15,6 +17,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use folder::StoreFolder;
+use front::{Front, LogSync};
 use marker::CommitMarker;
 use nudge::Nudges;
 pub use space::SledConfig;
@@ -28,6 +31,9 @@ use super::{
 use crate::address::ActorPath;
 use crate::sync::{Quiet, panic_text};
 
+/// Length of a log in front of sled, in bytes, from which on it is given to sled. More would save sled more work, and cost
+/// memory, twice as much.
+const ROUND_BYTES: u64 = 4 << 20;
 /// Memory for pages that were read, in bytes.
 const CACHE_BYTES_MAX: u64 = 64 << 20;
 
@@ -49,7 +55,7 @@ const CACHE_BYTES_MAX: u64 = 64 << 20;
 /// ```
 #[derive(Debug)]
 pub struct SledStore {
-    engine: SledEngine,
+    engine: Front<SledEngine>,
     config: SledConfig,
     /// Held while the engine works: one caller at a time, and none after a failure.
     opening: Mutex<Opening>,
@@ -73,7 +79,7 @@ impl SledStore {
     ///
     /// * [`StoreError::Locked`] at once if another opening has it; that one is not disturbed.
     /// * [`StoreError::Open`] if the folder or the engine cannot be opened. Nothing was deleted.
-    /// * [`StoreError::Shortened`] if acknowledged commits are missing.
+    /// * [`StoreError::LogDamaged`] and [`StoreError::Shortened`] if acknowledged commits are missing. Nothing was changed.
     /// * [`StoreError::Format`] if a newer version wrote it, [`StoreError::HeadDamaged`] if that cannot be told.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         Self::open_with(path, SledConfig::default())
@@ -85,7 +91,7 @@ impl SledStore {
     ///
     /// Those of [`open`](Self::open).
     pub fn open_with(path: impl AsRef<Path>, config: SledConfig) -> Result<Self, StoreError> {
-        Self::open_as(path.as_ref(), config, LogSync::EachCommit)
+        Self::open_as(path.as_ref(), config, LogSync::EachCommit, ROUND_BYTES)
     }
 
     /// A store with a bug on purpose, to show that the tests would find it: it skips the sync behind each flush.
@@ -96,10 +102,21 @@ impl SledStore {
     #[cfg(feature = "testing")]
     #[doc(hidden)]
     pub fn open_skipping_fdatasync(path: impl AsRef<Path>) -> Result<Self, StoreError> {
-        Self::open_as(path.as_ref(), SledConfig::default(), LogSync::Skipped)
+        Self::open_as(path.as_ref(), SledConfig::default(), LogSync::Skipped, ROUND_BYTES)
     }
 
-    fn open_as(path: &Path, config: SledConfig, sync: LogSync) -> Result<Self, StoreError> {
+    /// A store whose log is given to sled whenever it is this long, in bytes, so that tests come by there often.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open`](Self::open).
+    #[cfg(feature = "testing")]
+    #[doc(hidden)]
+    pub fn open_in_rounds(path: impl AsRef<Path>, round_bytes: u64) -> Result<Self, StoreError> {
+        Self::open_as(path.as_ref(), SledConfig::default(), LogSync::EachCommit, round_bytes)
+    }
+
+    fn open_as(path: &Path, config: SledConfig, sync: LogSync, round_bytes: u64) -> Result<Self, StoreError> {
         let folder = StoreFolder::lock(path)?;
         let open_error = |source: Cause| StoreError::Open { path: folder.path().into(), source };
         let io_error = |error: std::io::Error| open_error(Arc::new(error));
@@ -112,12 +129,13 @@ impl SledStore {
         let log = File::options().read(true).write(true).open(folder.log()).map_err(io_error)?;
         log.sync_data().map_err(io_error)?;
         let marker = CommitMarker::open(&folder.marker()).map_err(io_error)?;
+        let engine = SledEngine::new(db, log);
+        let engine = Front::new(engine, folder.front(), sync, round_bytes).map_err(io_error)?;
         folder.settle().map_err(io_error)?;
 
-        let engine = SledEngine::new(db, log, sync);
-        let (stored, acknowledged) = (catching(|| layout::position(&engine))?, marker.acknowledged());
-        if stored < acknowledged {
-            return Err(StoreError::Shortened { marker: folder.marker(), stored, acknowledged });
+        {
+            let _watched = engine.engine().nudges.call();
+            catching(|| engine.recover(marker.acknowledged(), &folder.marker()))?;
         }
         let opening = Mutex::new(Opening { marker, failed: None });
         Ok(SledStore { engine, config, opening, owner: SoleOwner::default(), folder })
@@ -142,13 +160,13 @@ impl SledStore {
     #[cfg(test)]
     fn open_raw(path: &Path) -> SledEngine {
         let db = open_sled(path).ok().unwrap();
-        SledEngine::new(db, File::open(path.join("db")).unwrap(), LogSync::EachCommit)
+        SledEngine::new(db, File::open(path.join("db")).unwrap())
     }
 
     /// Runs `work` unless the opening has failed, and remembers if it fails now.
     fn run<T>(
         &self,
-        work: impl FnOnce(&SledEngine, &mut CommitMarker) -> Result<T, StoreError>,
+        work: impl FnOnce(&Front<SledEngine>, &mut CommitMarker) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         // Poison is no news: a panic of the engine is caught below and remembered.
         let mut opening = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
@@ -156,7 +174,7 @@ impl SledStore {
             return Err(failed.clone());
         }
         let result = {
-            let _watched = self.engine.nudges.call();
+            let _watched = self.engine.engine().nudges.call();
             catching(|| work(&self.engine, &mut opening.marker))
         };
         if let Err(error) = &result
@@ -168,6 +186,15 @@ impl SledStore {
     }
 }
 
+impl Drop for SledStore {
+    fn drop(&mut self) {
+        // So that the next opening is quick. If it fails, that one does it.
+        if let Err(error) = self.run(|engine, _| engine.settle()) {
+            tracing::debug!(%error, "the store's log is left to the next opening");
+        }
+    }
+}
+
 /// Beneath all checks, for tests that damage records.
 #[cfg(any(test, feature = "testing"))]
 impl crate::testing::RawStore for SledStore {
@@ -176,14 +203,15 @@ impl crate::testing::RawStore for SledStore {
     }
 
     fn put_raw(&self, key: Vec<u8>, value: Option<Vec<u8>>) -> Result<(), StoreError> {
-        self.run(|engine, _| engine.apply(Writes::from([(key, value)])))
+        // Past the logs, which take whole groups alone.
+        self.run(|engine, _| engine.apply_beneath(Writes::from([(key, value)])))
     }
 }
 
 impl Store for SledStore {
     fn commit(&self, group: &[Batch]) -> Result<Vec<BatchOutcome>, StoreError> {
         self.run(|engine, marker| {
-            self.config.check_space(self.folder.path(), group)?;
+            self.config.check_space(self.folder.path(), engine.pending_bytes(), group)?;
             let outcomes = layout::commit(engine, group)?;
             let newest = outcomes.iter().rev().find_map(|outcome| match outcome {
                 BatchOutcome::Committed { seq, .. } => Some(*seq),
@@ -291,33 +319,27 @@ fn open_sled(path: &Path) -> Result<Quiet<sled::Db>, OpenFailure> {
 
 #[derive(Debug)]
 struct SledEngine {
-    /// Dropped first: its nudges hold sled as well.
+    /// Dropped first: its nudges hold sled as well. For whoever calls the store.
     nudges: Nudges,
+    /// For whoever gives sled what is in the logs, which is another thread.
+    giving: Nudges,
     /// Quiet: while it is dropped sled syncs once more, and panics if it cannot. That costs nothing acknowledged.
     db: Quiet<sled::Db>,
     /// Dropped after `db`.
     log: SledLog,
-    sync: LogSync,
     /// What the store is called if there is nothing in it yet.
     fresh_id: StoreId,
 }
 
 impl SledEngine {
-    fn new(db: Quiet<sled::Db>, log: File, sync: LogSync) -> Self {
-        let nudged = Quiet::new(db.clone());
-        // What it finds, whoever waits finds as well.
-        let nudges = Nudges::new(move || drop(catch_unwind(AssertUnwindSafe(|| nudged.flush()))));
-        SledEngine { nudges, db, log: SledLog(log), sync, fresh_id: StoreId::random() }
+    fn new(db: Quiet<sled::Db>, log: File) -> Self {
+        let nudges = || {
+            let nudged = Quiet::new(db.clone());
+            // What it finds, whoever waits finds as well.
+            Nudges::new(move || drop(catch_unwind(AssertUnwindSafe(|| nudged.flush()))))
+        };
+        SledEngine { nudges: nudges(), giving: nudges(), db, log: SledLog(log), fresh_id: StoreId::random() }
     }
-}
-
-/// Whether the log is synced behind each flush.
-#[derive(Clone, Copy, Debug)]
-enum LogSync {
-    EachCommit,
-    /// A bug on purpose, see `SledStore::open_skipping_fdatasync`.
-    #[cfg(feature = "testing")]
-    Skipped,
 }
 
 /// A second handle on sled's log, to sync it.
@@ -366,14 +388,11 @@ impl Engine for SledEngine {
                 None => batch.remove(key),
             }
         }
+        let _watched = self.giving.call();
         // Flushed each time: sled deadlocks when too many writes are in flight.
         let db = &self.db;
         db.apply_batch(batch).and_then(|()| db.flush()).map_err(|e| StoreError::write(e.into()))?;
-        match self.sync {
-            LogSync::EachCommit => self.log.0.sync_data().map_err(StoreError::write),
-            #[cfg(feature = "testing")]
-            LogSync::Skipped => Ok(()),
-        }
+        self.log.0.sync_data().map_err(StoreError::write)
     }
 
     fn fresh_id(&self) -> StoreId {

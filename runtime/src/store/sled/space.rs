@@ -27,13 +27,19 @@ impl Default for SledConfig {
 }
 
 impl SledConfig {
-    /// Refuses `group` if the disk of `folder` has too little room for it. Costs a system call.
-    pub(super) fn check_space(&self, folder: &Path, group: &[Batch]) -> Result<(), StoreError> {
+    /// Refuses `group` if the disk of `folder` has too little room for it, beside the `pending_bytes` that sled has yet to
+    /// take. Costs a system call.
+    pub(super) fn check_space(
+        &self,
+        folder: &Path,
+        pending_bytes: u64,
+        group: &[Batch],
+    ) -> Result<(), StoreError> {
         if self.refuse_below_bytes.max(self.stop_below_bytes) == 0 {
             return Ok(());
         }
         match fs2::available_space(folder) {
-            Ok(free) => self.decide(free, group),
+            Ok(free) => self.decide(free.saturating_sub(pending_bytes), group),
             // Whether there is room shows when it is written.
             Err(error) => {
                 tracing::debug!(%error, "the free space cannot be asked for");

@@ -28,6 +28,23 @@ impl SledFolder {
         self.store().join(name)
     }
 
+    /// Lengths of the logs in front of the engine.
+    fn log_lens(&self) -> [u64; 2] {
+        ["greenroom.log.0", "greenroom.log.1"].map(|name| fs::metadata(self.file(name)).unwrap().len())
+    }
+
+    /// As a kill of the process that has it open would leave it.
+    fn killed(&self) -> SledFolder {
+        let killed = SledFolder::new();
+        fs::create_dir_all(killed.file("blobs")).unwrap();
+        for file in fs::read_dir(self.store()).unwrap().map(Result::unwrap) {
+            if file.file_type().unwrap().is_file() {
+                fs::copy(file.path(), killed.file(file.file_name().to_str().unwrap())).unwrap();
+            }
+        }
+        killed
+    }
+
     /// Names of sled's own snapshot files.
     fn short_cuts(&self) -> Vec<PathBuf> {
         let files = fs::read_dir(self.store()).unwrap().map(|file| file.unwrap().path());
@@ -199,7 +216,7 @@ fn a_folder_that_cannot_be_made_is_an_open_error() {
 }
 
 /// Goal: a log that opens without a word although its newest commits are gone is noticed. Method: the whole engine is
-/// put back to an earlier state, all but the marker.
+/// put back to an earlier state, all but the marker; the logs in front of it are empty once it is closed.
 #[test]
 fn lost_commits_are_noticed() {
     let folder = committed();
@@ -235,7 +252,7 @@ fn a_full_disk_is_final_for_the_opening_and_costs_nothing_acknowledged() {
     };
     let filler = disk.0.file("filler");
     fs::create_dir_all(disk.0.store()).unwrap();
-    fs::write(&filler, vec![1; 4 << 20]).unwrap();
+    fs::write(&filler, vec![1; 16 << 20]).unwrap();
     let unguarded = SledConfig { refuse_below_bytes: 0, stop_below_bytes: 0 };
     let open = || SledStore::open_with(disk.0.store(), unguarded.clone());
     let store = open().unwrap();
@@ -302,14 +319,100 @@ fn a_disk_that_fills_refuses_new_work_first_and_takes_it_again_when_there_is_roo
     store.commit(&[batch("a", 1, 3, 10)]).unwrap();
 }
 
-/// A file system of 16 MiB in memory.
+/// Goal: what the engine has yet to take has its room on the disk. Method: 3 MiB in the log, 1 MiB more free than is asked for.
+#[test]
+fn what_is_in_the_logs_counts_as_room_that_is_taken() {
+    let Some(disk) = SmallDisk::mount() else {
+        eprintln!("skipped: cannot mount a small file system here");
+        return;
+    };
+    let config = SledConfig { refuse_below_bytes: 8 << 20, stop_below_bytes: 0 };
+    let store = SledStore::open_with(disk.0.store(), config).unwrap();
+    for number in 0..30 {
+        store.commit(&[batch(&format!("a/{number}"), 1, 1, 100_000)]).unwrap();
+    }
+    fs::write(disk.0.file("filler"), []).unwrap();
+    let len = fs2::available_space(disk.0.store()).unwrap() - (9 << 20);
+    fs::write(disk.0.file("filler"), vec![1; len as usize]).unwrap();
+
+    let message = StoredMessage { name: "m".into(), ..StoredMessage::default() };
+    let deliver = Batch::from_outside(vec![Record::Deliver { to: path("a"), message }]);
+    let refused = store.commit(&[deliver]);
+
+    let Err(StoreError::LowSpace { free_bytes, .. }) = refused else { panic!("{refused:?}") };
+    assert!((5 << 20..7 << 20).contains(&free_bytes), "{free_bytes}");
+}
+
+#[test]
+fn a_store_that_is_closed_has_all_in_the_engine_and_its_logs_are_empty() {
+    let folder = SledFolder::new();
+    let store = folder.open().unwrap();
+    (1..=3).for_each(|seq| drop(store.commit(&[batch("a", 1, seq, 6_000)]).unwrap()));
+    store.end().unwrap();
+    assert_ne!(folder.log_lens(), [0, 0]);
+
+    drop(store);
+
+    assert_eq!(folder.log_lens(), [0, 0]);
+    let records = SledStore::raw_records(&folder.store());
+    let store = folder.open().unwrap();
+    assert!(store.head().unwrap().ended_in_order);
+    drop(store);
+    assert_eq!(SledStore::raw_records(&folder.store()), records, "an opening had nothing to add");
+}
+
+/// Goal: what only the log has comes back after a kill; a version from before the log, which opens the engine alone, finds
+/// the marker ahead of it and refuses. Method: a copy of the folder of a store that is open.
+#[test]
+fn a_store_that_was_killed_has_what_only_its_log_had() {
+    let folder = committed();
+    let store = folder.open().unwrap();
+    (2..=3).for_each(|seq| drop(store.commit(&[batch("a", 1, seq, 10)]).unwrap()));
+    let (killed, of_before) = (folder.killed(), folder.killed());
+    (0..2).for_each(|log| fs::remove_file(of_before.file(&format!("greenroom.log.{log}"))).unwrap());
+
+    let refused = of_before.open().err();
+
+    let is_told = matches!(&refused, Some(StoreError::Shortened { stored, acknowledged, .. })
+        if (*stored, *acknowledged) == (CommitSeq(1), CommitSeq(3)));
+    assert!(is_told, "{refused:?}");
+    assert_eq!(killed.open().unwrap().scan(&path("a")).unwrap().snapshot, Some(snapshot(3, 10)));
+    assert_eq!(killed.log_lens(), [0, 0]);
+}
+
+/// Goal: a log that was cut where a group ends looks whole: the marker tells.
+#[test]
+fn a_log_that_was_cut_between_two_groups_is_told_with_its_name_and_place() {
+    let folder = committed();
+    let store = folder.open().unwrap();
+    store.commit(&[batch("a", 1, 2, 10)]).unwrap();
+    let end = folder.log_lens()[0];
+    store.commit(&[batch("a", 1, 3, 10)]).unwrap();
+    let killed = folder.killed();
+    fs::File::options().write(true).open(killed.file("greenroom.log.0")).unwrap().set_len(end).unwrap();
+
+    let refused = killed.open().err();
+
+    let is_told = matches!(&refused, Some(StoreError::LogDamaged { log, offset, stored: CommitSeq(2), acknowledged: CommitSeq(3), .. })
+        if (log, *offset) == (&killed.file("greenroom.log.0"), end));
+    assert!(is_told, "{refused:?}");
+    let told = refused.unwrap().to_string();
+    assert!(
+        told.contains("restore the store from a backup, or delete") && told.contains("greenroom.marker"),
+        "{told}"
+    );
+    fs::remove_file(killed.file("greenroom.marker")).unwrap();
+    assert_eq!(killed.open().unwrap().scan(&path("a")).unwrap().snapshot, Some(snapshot(2, 10)));
+}
+
+/// A file system of 32 MiB in memory.
 struct SmallDisk(SledFolder);
 
 impl SmallDisk {
     fn mount() -> Option<Self> {
         let folder = SledFolder::new();
         let mut mount = Command::new("mount");
-        let mount = mount.args(["-t", "tmpfs", "-o", "size=16m", "tmpfs"]).arg(folder.0.path());
+        let mount = mount.args(["-t", "tmpfs", "-o", "size=32m", "tmpfs"]).arg(folder.0.path());
         mount.output().is_ok_and(|done| done.status.success()).then_some(SmallDisk(folder))
     }
 }
