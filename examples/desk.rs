@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use greenroom::Turn;
 use greenroom::prelude::*;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -56,9 +57,10 @@ impl Actor for Desk {
 
 impl Handler<NewTicket> for Desk {
     async fn handle(&mut self, m: NewTicket, cx: &mut Context<'_, Self>) -> Result<String, Failure> {
-        let turns = vec![Turn { speaker: Speaker::User, text: m.0.clone() }];
-        let request = ModelRequest { instructions: "Which team?".to_owned(), turns, max_tokens: 1 };
-        let team = Role::parse(&cx.model()?.complete(request).await?.text).map_err(Failure::external)?;
+        let mut history = History::new();
+        history.user(Origin::Customer, &m.0).map_err(Failure::invalid)?;
+        let request = ModelRequest::new("Which team?", history, 1).map_err(Failure::bug)?;
+        let team = Role::parse(&cx.model()?.complete(&request).await?.text()).map_err(Failure::external)?;
 
         self.last += 1;
         let id = format!("t-{}", self.last);
@@ -111,7 +113,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let secs = Duration::from_secs;
     let folder = tempfile::tempdir()?;
     let model = ScriptedModel::new(|request| {
-        if request.turns[0].text.contains("invoice") { "billing" } else { "technical" }.to_owned()
+        let asks_for =
+            |word| matches!(&request.history().turns()[0], Turn::User { text, .. } if text.contains(word));
+        if asks_for("invoice") { "billing" } else { "technical" }
     });
     let at = |path| ActorPath::parse(path).map(Address::<Technician>::new);
     // Nobody does billing today: what is for them goes to the fallback role.

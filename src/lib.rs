@@ -59,8 +59,13 @@ pub use greenroom_supervision::{
 };
 
 pub use greenroom_tools::{
-    Model, ModelError, ModelExt, ModelHandle, ModelReply, ModelRequest, ScriptedModel, Speaker, Turn,
+    Anchor, Attempt, AttemptEvent, AttemptFacts, Closing, FinishReason, History, HistoryError, Model,
+    ModelError, ModelErrorKind, ModelExt, ModelHandle, ModelReply, ModelRequest, Origin, OutputSchema,
+    ReplyPart, RequestError, ScriptedAnswer, ScriptedModel, ToolCall, ToolChoice, ToolOutcome, ToolSpec,
+    Turn, Usage,
 };
+#[cfg(feature = "providers")]
+pub use greenroom_tools::{HttpModel, KeySource};
 
 /// What nearly every program needs, in one `use`.
 pub mod prelude {
@@ -78,7 +83,9 @@ pub mod prelude {
         AutoShutdown, ChildSpec, DynamicRef, DynamicSupervisor, Pool, PoolRef, Restart, Route, RouteError,
         Routing, Shutdown, Strategy, SuperviseExt, Supervisor, SupervisorRef, Tree,
     };
-    pub use greenroom_tools::{Model, ModelExt, ModelHandle, ModelRequest, ScriptedModel, Speaker, Turn};
+    pub use greenroom_tools::{
+        Attempt, History, Model, ModelExt, ModelHandle, ModelRequest, Origin, ScriptedModel,
+    };
 }
 
 /// Compiles what the README shows.

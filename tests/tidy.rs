@@ -146,7 +146,9 @@ fn the_core_depends_on_little() {
         "thiserror",
         "pin-project-lite",
         "crc32fast",
-        "fs2", // sled brings it along anyway
+        "fs2",        // sled brings it along anyway
+        "serde_json", // what models and tools speak
+        "sha2",       // the hash of a request: docs/decisions/0020-models-and-wires.md
     ];
     let mut complaints = Vec::new();
     for krate in CRATES {
@@ -154,7 +156,10 @@ fn the_core_depends_on_little() {
         let (_, dependencies) = manifest.split_once("\n[dependencies]").unwrap();
         for line in dependencies.split("\n[").next().unwrap().lines() {
             let name = line.split(['.', ' ', '=']).next().unwrap();
+            // A part of a feature is for those who switch it on.
+            let is_optional = line.contains("optional = true");
             if !name.is_empty()
+                && !is_optional
                 && !name.starts_with('#')
                 && !name.starts_with("greenroom")
                 && !allowed.contains(&name)
@@ -163,6 +168,28 @@ fn the_core_depends_on_little() {
                     "{krate}/Cargo.toml: `{name}` needs a decision record and a line in this test"
                 ));
             }
+        }
+    }
+    assert_none(&complaints);
+}
+
+#[test]
+fn nothing_optional_is_part_of_the_core_unasked() {
+    let optional = ["httpdate", "reqwest", "rustls", "rustls-platform-verifier", "secrecy"]; // feature `providers`
+    let mut complaints = Vec::new();
+    for krate in CRATES {
+        let manifest = read(&format!("{krate}/Cargo.toml"));
+        let (_, dependencies) = manifest.split_once("\n[dependencies]").unwrap();
+        let dependencies = dependencies.split("\n[").next().unwrap();
+        for line in dependencies.lines().filter(|line| line.contains("optional = true")) {
+            let name = line.split(['.', ' ', '=']).next().unwrap();
+            if !optional.contains(&name) {
+                complaints
+                    .push(format!("{krate}/Cargo.toml: `{name}` needs a decision record and a line here"));
+            }
+        }
+        if manifest.lines().any(|line| line.starts_with("default = [") && line != "default = []") {
+            complaints.push(format!("{krate}/Cargo.toml: a feature is on by default"));
         }
     }
     assert_none(&complaints);

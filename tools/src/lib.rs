@@ -3,5 +3,10 @@
 pub mod model;
 
 pub use model::{
-    Model, ModelError, ModelExt, ModelHandle, ModelReply, ModelRequest, ScriptedModel, Speaker, Turn,
+    Anchor, Attempt, AttemptEvent, AttemptFacts, Closing, FinishReason, History, HistoryError, Model,
+    ModelError, ModelErrorKind, ModelExt, ModelHandle, ModelReply, ModelRequest, Origin, OutputSchema,
+    ReplyPart, RequestError, ScriptedAnswer, ScriptedModel, ToolCall, ToolChoice, ToolOutcome, ToolSpec,
+    Turn, Usage,
 };
+#[cfg(feature = "providers")]
+pub use model::{HttpModel, KeySource};

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use greenroom::Turn;
 use greenroom::prelude::*;
 
 use crate::mind::thought::instructions;
@@ -29,7 +30,7 @@ pub(crate) fn scripted_model(thinks_for: Duration) -> ModelHandle {
 
 fn script(request: &ModelRequest) -> String {
     let seen = Seen::of(request);
-    let job = Job::ALL.into_iter().find(|job| request.instructions == instructions(*job));
+    let job = Job::ALL.into_iter().find(|job| request.instructions() == instructions(*job));
     match job {
         Some(Job::FrontDesk) => seen.triage(),
         Some(job @ (Job::Billing | Job::Technical)) => seen.work_as(job),
@@ -67,17 +68,20 @@ impl<'r> Seen<'r> {
             articles: Vec::new(),
             notes: Vec::new(),
         };
-        for turn in &request.turns {
-            match turn.speaker {
-                Speaker::User => {
-                    let (from, text) = turn.text.split_once('\n').unwrap_or((&turn.text, ""));
+        for turn in request.history().turns() {
+            // This team calls no tools yet, so the agent itself has said nothing.
+            let Turn::User { origin, text: told } = turn else { continue };
+            match origin {
+                Origin::Customer => {
+                    let (from, text) = told.split_once('\n').unwrap_or((told, ""));
                     seen.customer = from.strip_prefix("From: ").unwrap_or(from);
                     seen.text = text.strip_prefix("Subject: ").unwrap_or(text).to_lowercase();
                 }
-                Speaker::Tool => seen.add_finding(&turn.text),
-                Speaker::Agent => seen.notes.extend(
-                    turn.text.split_once(": ").and_then(|(from, note)| Some((Job::parse(from)?, note))),
-                ),
+                Origin::Tool => seen.add_finding(told),
+                Origin::Agent => seen
+                    .notes
+                    .extend(told.split_once(": ").and_then(|(from, note)| Some((Job::parse(from)?, note)))),
+                Origin::Instruction | Origin::Summary => {}
             }
         }
         seen

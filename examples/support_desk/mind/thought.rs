@@ -53,21 +53,18 @@ pub(crate) async fn think<A: Actor>(
 ) -> Result<Verdict, Failure> {
     let ticket = &case.ticket;
     let asked = format!("From: {}\nSubject: {}\n\n{}", ticket.customer, ticket.subject, ticket.body);
-    let mut turns = vec![Turn { speaker: Speaker::User, text: asked }];
+    let mut history = History::new();
+    history.user(Origin::Customer, asked).map_err(Failure::invalid)?;
     let records = cx.resource::<Records>()?;
-    turns.extend(
-        records.look_up(ticket).iter().map(|found| Turn { speaker: Speaker::Tool, text: found.to_string() }),
-    );
-    turns.extend(
-        context
-            .entries()
-            .iter()
-            .map(|entry| Turn { speaker: Speaker::Agent, text: format!("{}: {}", entry.from, entry.text) }),
-    );
-    let instructions = instructions(job).to_owned();
-    let reply =
-        cx.model()?.complete(ModelRequest { instructions, turns, max_tokens: ANSWER_TOKENS_MAX }).await?;
-    Verdict::parse(&reply.text).ok_or_else(|| Failure::external("the model gave no verdict"))
+    for found in records.look_up(ticket) {
+        history.user(Origin::Tool, found.to_string()).map_err(Failure::invalid)?;
+    }
+    for entry in context.entries() {
+        history.user(Origin::Agent, format!("{}: {}", entry.from, entry.text)).map_err(Failure::invalid)?;
+    }
+    let request = ModelRequest::new(instructions(job), history, ANSWER_TOKENS_MAX).map_err(Failure::bug)?;
+    let reply = cx.model()?.complete(&request).await?;
+    Verdict::parse(&reply.text()).ok_or_else(|| Failure::external("the model gave no verdict"))
 }
 
 impl Verdict {

@@ -1,75 +1,52 @@
-//! The trait of a model, its errors, and how an actor finds the model of its runtime.
+//! The trait of a model, and how an actor finds the model of its runtime.
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use greenroom_runtime::{Actor, Context, Failure};
 
-use super::{ModelReply, ModelRequest};
+use super::attempt::Attempt;
+use super::error::ModelError;
+use super::reply::ModelReply;
+use super::request::ModelRequest;
+
+/// What [`Model::attempt`] returns.
+pub type ModelFuture<'a> = Pin<Box<dyn Future<Output = Result<ModelReply, ModelError>> + Send + 'a>>;
 
 /// Something that answers requests: a provider, or a script.
 ///
 /// # Contract
 ///
-/// * No retries inside: one call is one attempt. Retrying is the caller's, in one place.
+/// * One call is one attempt: at most one request leaves, and no redirect is followed. Retrying is the caller's, in one
+///   place.
+/// * It ends at the attempt's deadline at the latest.
 /// * Dropping the future calls the attempt off as far as that is possible.
-/// * The answer has at most `max_tokens` tokens.
+/// * The answer has at most [`max_output_tokens`](ModelRequest::max_output_tokens).
+/// * Reply and error tell all that is known of the attempt.
 pub trait Model: Send + Sync + 'static {
-    /// Answers one request.
+    /// Who answers, such as `openai`: with [`model`](Model::model) what limits and prices are about.
+    fn provider(&self) -> &str;
+
+    /// The model that is asked for.
+    fn model(&self) -> &str;
+
+    /// Makes one attempt at an answer.
     ///
     /// # Errors
     ///
     /// [`ModelError`], whose kind says whether to try again.
-    fn complete(
-        &self,
-        request: ModelRequest,
-    ) -> Pin<Box<dyn Future<Output = Result<ModelReply, ModelError>> + Send + '_>>;
+    fn attempt<'a>(&'a self, request: &'a ModelRequest, attempt: Attempt<'a>) -> ModelFuture<'a>;
 }
 
 const _STAYS_OBJECT_SAFE: fn(&dyn Model) = |_| ();
 
-/// Why a model did not answer.
-#[derive(Clone, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ModelError {
-    /// Too many requests. Try again after the time, if one is given.
-    #[error("the model is overloaded")]
-    Overloaded {
-        /// What the provider asks for.
-        retry_after: Option<Duration>,
-    },
-    /// The provider is down or does not answer. Try again later.
-    #[error("the model is unavailable: {reason}")]
-    Unavailable {
-        /// What is known.
-        reason: String,
-    },
-    /// The request was refused. Trying again is of no use.
-    #[error("the model refused the request: {reason}")]
-    Refused {
-        /// What the provider says.
-        reason: String,
-    },
-}
-
-impl From<ModelError> for Failure {
-    /// An overloaded or absent model is `External`, never a crash; a refused request is `Invalid`.
-    fn from(error: ModelError) -> Self {
-        match error {
-            ModelError::Overloaded { .. } | ModelError::Unavailable { .. } => Failure::external(error),
-            ModelError::Refused { .. } => Failure::invalid(error),
-        }
-    }
-}
-
-/// The model of a runtime: given to the builder as a resource, found by [`ModelExt::model`].
+/// The model of a runtime: given to the builder as a resource, found by [`ModelExt::model`]. Cloning it is free.
 ///
 /// ```
 /// use greenroom_runtime::Runtime;
 /// use greenroom_tools::{ModelHandle, ScriptedModel};
 ///
-/// let script = ScriptedModel::new(|request| format!("{} turns", request.turns.len()));
+/// let script = ScriptedModel::new(|request| format!("{} turns", request.history().turns().len()));
 /// let builder = Runtime::builder().resource(ModelHandle::new(script));
 /// ```
 #[derive(Clone)]
@@ -81,7 +58,17 @@ impl ModelHandle {
         ModelHandle(Arc::new(model))
     }
 
-    /// Answers one request; see [`Model::complete`].
+    /// Who answers; see [`Model::provider`].
+    pub fn provider(&self) -> &str {
+        self.0.provider()
+    }
+
+    /// The model that is asked for.
+    pub fn model(&self) -> &str {
+        self.0.model()
+    }
+
+    /// Makes one attempt at an answer; see [`Model::attempt`].
     ///
     /// # Errors
     ///
@@ -89,15 +76,33 @@ impl ModelHandle {
     ///
     /// # Cancel safety
     ///
-    /// Dropping it calls the attempt off as far as that is possible.
-    pub async fn complete(&self, request: ModelRequest) -> Result<ModelReply, ModelError> {
-        self.0.complete(request).await
+    /// Dropping it calls the attempt off as far as that is possible: the connection is closed. The provider may have worked
+    /// meanwhile, and charge for it.
+    pub async fn attempt(
+        &self,
+        request: &ModelRequest,
+        attempt: Attempt<'_>,
+    ) -> Result<ModelReply, ModelError> {
+        self.0.attempt(request, attempt).await
+    }
+
+    /// One attempt without key and deadline, for programs that need neither.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`attempt`](ModelHandle::attempt).
+    pub async fn complete(&self, request: &ModelRequest) -> Result<ModelReply, ModelError> {
+        self.attempt(request, Attempt::new()).await
     }
 }
 
 impl std::fmt::Debug for ModelHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("ModelHandle")
+        write!(f, "ModelHandle({}/{})", self.provider(), self.model())
     }
 }
 
