@@ -33,14 +33,18 @@
 //! ```
 //!
 //! This crate only re-exports: `greenroom-runtime` (actors, mailboxes, the store), `greenroom-supervision` (trees),
-//! `greenroom-tools` (models, so far) and `greenroom-actors` (roles and handoff).
+//! `greenroom-tools` (tools and models) and `greenroom-actors` (roles and handoff).
 
 pub use greenroom_actors as actors;
-pub use greenroom_tools as tools;
 
 #[doc = include_str!("../docs/supervision.md")]
 pub mod supervision {
     pub use greenroom_supervision::*;
+}
+
+#[doc = include_str!("../docs/tools.md")]
+pub mod tools {
+    pub use greenroom_tools::*;
 }
 
 pub use greenroom_actors::{
@@ -59,10 +63,12 @@ pub use greenroom_supervision::{
 };
 
 pub use greenroom_tools::{
-    Anchor, Attempt, AttemptEvent, AttemptFacts, Closing, FinishReason, History, HistoryError, Model,
+    Anchor, AnyTool, Approval, ApprovalRule, ArgumentHash, Attempt, AttemptEvent, AttemptFacts, AuditRecord,
+    AuditSink, CallEnd, Closing, FinishReason, FnTool, Grant, History, HistoryError, LimitKind, Model,
     ModelError, ModelErrorKind, ModelExt, ModelHandle, ModelReply, ModelRequest, Origin, OutputSchema,
-    ReplyPart, RequestError, ScriptedAnswer, ScriptedModel, ToolCall, ToolChoice, ToolOutcome, ToolSpec,
-    Turn, Usage,
+    RegistryError, ReplyPart, RequestError, ScriptedAnswer, ScriptedModel, Tool, ToolCall, ToolChoice,
+    ToolContext, ToolDescription, ToolError, ToolLimits, ToolOutcome, ToolRegistry, ToolResult, ToolSource,
+    ToolSpec, Turn, Usage, schema_of, tool_fn,
 };
 #[cfg(feature = "providers")]
 pub use greenroom_tools::{HttpModel, KeySource};
@@ -84,7 +90,8 @@ pub mod prelude {
         Routing, Shutdown, Strategy, SuperviseExt, Supervisor, SupervisorRef, Tree,
     };
     pub use greenroom_tools::{
-        Attempt, History, Model, ModelExt, ModelHandle, ModelRequest, Origin, ScriptedModel,
+        Attempt, Grant, History, Model, ModelExt, ModelHandle, ModelRequest, Origin, ScriptedModel, Tool,
+        ToolContext, ToolError, ToolRegistry, tool_fn,
     };
 }
 
