@@ -100,6 +100,11 @@ pub mod prelude {
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+/// Compiles what the chapter on budgets shows.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/budgets.md")]
+struct BudgetsChapter;
+
 /// Compiles what the chapter on durable handlers shows.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/durability.md")]

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use greenroom::{
     ActorPath, Batch, BatchOutcome, CaseOwner, LaidAside, ListedCase, Ownership, Record, Scan, Store,
-    StoreError, StoreHead, StorePromise,
+    StoreError, StoreHead, StorePromise, StoredBudgets,
 };
 
 /// What is bent.
@@ -93,6 +93,9 @@ impl Store for Bent {
     }
     fn cases(&self, after: Option<&str>, most: usize) -> Result<Vec<ListedCase>, StoreError> {
         self.inner.cases(after, most)
+    }
+    fn budgets(&self) -> Result<StoredBudgets, StoreError> {
+        self.inner.budgets()
     }
     fn promise(&self) -> StorePromise {
         self.inner.promise()

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use greenroom::{
     ActorPath, Batch, BatchOutcome, CaseOwner, LaidAside, ListedCase, Ownership, Scan, Store, StoreError,
-    StoreHead, StorePromise,
+    StoreHead, StorePromise, StoredBudgets,
 };
 
 use crate::told::Told;
@@ -144,6 +144,9 @@ impl Store for StopsAt {
     }
     fn cases(&self, after: Option<&str>, most: usize) -> Result<Vec<ListedCase>, StoreError> {
         self.inner.cases(after, most)
+    }
+    fn budgets(&self) -> Result<StoredBudgets, StoreError> {
+        self.inner.budgets()
     }
     fn promise(&self) -> StorePromise {
         self.inner.promise()

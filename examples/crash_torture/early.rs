@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use greenroom::{
     ActorPath, Batch, BatchOutcome, CaseOwner, CommitSeq, Delivered, Epoch, LaidAside, ListedCase, MessageId,
-    Ownership, Record, Scan, Store, StoreError, StoreHead, StorePromise,
+    Ownership, Record, Scan, Store, StoreError, StoreHead, StorePromise, StoredBudgets,
 };
 
 use crate::item::Item;
@@ -170,6 +170,9 @@ impl Store for EarlyAnswers {
     }
     fn cases(&self, after: Option<&str>, most: usize) -> Result<Vec<ListedCase>, StoreError> {
         self.held.inner.cases(after, most)
+    }
+    fn budgets(&self) -> Result<StoredBudgets, StoreError> {
+        self.held.inner.budgets()
     }
     fn promise(&self) -> StorePromise {
         self.held.inner.promise()

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use greenroom::{
     ActorPath, Batch, BatchOutcome, CaseOwner, Epoch, LaidAside, ListedCase, Ownership, Record, Scan,
-    Snapshot, Store, StoreError, StoreHead, StorePromise, Writer,
+    Snapshot, Store, StoreError, StoreHead, StorePromise, StoredBudgets, Writer,
 };
 
 /// A zombie writes behind every so many groups.
@@ -101,6 +101,9 @@ impl Store for Haunted {
     }
     fn cases(&self, after: Option<&str>, most: usize) -> Result<Vec<ListedCase>, StoreError> {
         self.inner.cases(after, most)
+    }
+    fn budgets(&self) -> Result<StoredBudgets, StoreError> {
+        self.inner.budgets()
     }
     fn promise(&self) -> StorePromise {
         self.inner.promise()

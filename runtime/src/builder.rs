@@ -12,10 +12,11 @@ use tokio::task::JoinSet;
 
 use crate::address::ActorPath;
 use crate::address::directory::Directory;
+use crate::budget::Book;
 use crate::cell::OverseerRef;
 use crate::clock::Clock;
 use crate::config::{KEPT_MAX, RuntimeConfig};
-use crate::durable::Leftovers;
+use crate::durable::{Leftovers, store_error};
 use crate::mailbox::DeadLetters;
 use crate::root::Root;
 use crate::runtime::{Runtime, SpawnError};
@@ -93,6 +94,7 @@ impl Builder {
             directory: Directory::default(),
             dead_letters: DeadLetters::new(self.config.dead_letters_kept.clamp(1, KEPT_MAX)),
             telemetry: Telemetry::new(self.recorder),
+            budgets: Book::default(),
             found: store.as_ref().map(StoreHandle::found),
             begun_after_crash: Mutex::default(),
             store: Mutex::new(store),
@@ -112,6 +114,9 @@ impl Builder {
             config: self.config,
         });
         if let Some(store) = world.store() {
+            // Before anybody can spend anything: what was charged when the process before ended counts.
+            let budgets = store.read(|store| store.budgets()).await.map_err(store_error)?;
+            world.budgets.recall(budgets);
             let of = Arc::downgrade(&world);
             world.track(async move {
                 if let Some(world) = of.upgrade() {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::actor::ExitReason;
 use crate::address::{ActorPath, Epoch};
+use crate::budget::{Amount, BudgetPath, Dimension, StopReason, SuspectedCharge};
 use crate::durable::Parked;
 use crate::mailbox::DeadLetter;
 use crate::message::MessageId;
@@ -79,6 +80,30 @@ pub enum RuntimeEvent {
         step: String,
         /// Its key.
         key: String,
+    },
+    /// A budget has spent that share of its grant, in percent: told once.
+    BudgetThreshold {
+        /// Which.
+        path: BudgetPath,
+        /// Of what.
+        dimension: Dimension,
+        /// How much of it: one of [`THRESHOLDS`](crate::THRESHOLDS).
+        percent: u8,
+    },
+    /// A budget was stopped, and waits for a person: [`Budgets::resume`](crate::Budgets::resume).
+    BudgetStopped {
+        /// Which.
+        path: BudgetPath,
+        /// Why.
+        why: StopReason,
+        /// By how much the bill was above its reservation.
+        over: Amount,
+    },
+    /// Nobody knows what a call came to: it stays charged until
+    /// [`Budgets::reconcile`](crate::Budgets::reconcile).
+    ChargeSuspected {
+        /// Which, and how much.
+        charge: SuspectedCharge,
     },
     /// A supervisor gave up and ends.
     GaveUp {

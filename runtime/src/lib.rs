@@ -4,6 +4,7 @@
 
 mod actor;
 mod address;
+mod budget;
 mod builder;
 mod cell;
 mod clock;
@@ -35,11 +36,18 @@ pub use actor::{
     SnapshotPolicy, TimerHandle,
 };
 pub use address::*;
+pub use budget::{
+    Amount, BUDGET_DEPTH_MAX, BUDGETS_MAX, Budget, BudgetError, BudgetGrant, BudgetPath, BudgetPathError,
+    BudgetStatus, Budgets, ChargeId, Dimension, StopReason, SuspectedCharge, THRESHOLDS,
+};
 pub use builder::Builder;
 pub use cell::{InHand, LifeState, Observation, PastExit, Place};
 pub use clock::Clock;
 pub use config::{KEPT_MAX, RuntimeConfig};
-pub use durable::{Effect, Known, LeftInStore, Parked, ParkedFor, Resolution, STEPS_MAX, Step, TakeUpError};
+pub use durable::{
+    ANCHOR_LEN_MAX, Billed, ChargedStep, Effect, Known, LeftInStore, Parked, ParkedFor, Resolution,
+    STEPS_MAX, Step, StepAttempt, TakeUpError,
+};
 pub use events::RuntimeEvent;
 pub use mailbox::{
     DeadLetter, DeadLetterReason, DeadLetters, Overflow, QUARANTINE_MAX, Quarantined, RoomPatience, StopToken,

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use metrics::{Counter, Gauge, Key, Label, Level, Metadata, Recorder, Unit};
 
+use crate::budget::{Amount, Dimension};
 use crate::message::FailureClass;
 use crate::resilience::BreakerState;
 use crate::sync::lock;
@@ -39,6 +40,15 @@ pub const BREAKER_TRANSITIONS: &str = "greenroom_breaker_transitions_total";
 /// Calls that a breaker refused, by `breaker`.
 pub const BREAKER_REFUSED: &str = "greenroom_breaker_refused_total";
 
+/// What was spent, by `tenant` and `dimension` (`tokens`, `nano_usd`, `millis`, `calls`).
+pub const BUDGET_SPENT: &str = "greenroom_budget_spent_total";
+/// Calls that a budget refused, by `tenant`.
+pub const BUDGET_REFUSED: &str = "greenroom_budget_refused_total";
+/// Calls of which nobody knows what they came to, by `tenant`.
+pub const BUDGET_SUSPECTED: &str = "greenroom_budget_suspected_total";
+/// Budgets that a bill above its reservation stopped, by `tenant`.
+pub const BUDGET_STOPPED: &str = "greenroom_budget_stopped_total";
+
 /// The `tracing` event of a breaker that opens, at `warn`.
 pub const BREAKER_OPENED: &str = "breaker.opened";
 /// The `tracing` event of a breaker that lets trial calls through, at `debug`.
@@ -47,7 +57,7 @@ pub const BREAKER_HALF_OPENED: &str = "breaker.half_opened";
 pub const BREAKER_CLOSED: &str = "breaker.closed";
 
 /// What each name counts, for `describe_*` and for `docs/operations.md`.
-pub const DESCRIBED: [(&str, Kind, &str); 13] = [
+pub const DESCRIBED: [(&str, Kind, &str); 17] = [
     (MESSAGES_HANDLED, Kind::Counter, "messages handled to the end"),
     (MESSAGES_REFUSED, Kind::Counter, "messages refused by a full mailbox"),
     (HANDLER_FAILURES, Kind::Counter, "handlers that failed without ending their incarnation"),
@@ -61,6 +71,10 @@ pub const DESCRIBED: [(&str, Kind, &str); 13] = [
     (BREAKER_STATE, Kind::Gauge, "whether a breaker is closed (0), half-open (1) or open (2)"),
     (BREAKER_TRANSITIONS, Kind::Counter, "changes of a breaker's state"),
     (BREAKER_REFUSED, Kind::Counter, "calls refused by a breaker"),
+    (BUDGET_SPENT, Kind::Counter, "what was spent"),
+    (BUDGET_REFUSED, Kind::Counter, "calls refused by a budget"),
+    (BUDGET_SUSPECTED, Kind::Counter, "calls of which nobody knows what they came to"),
+    (BUDGET_STOPPED, Kind::Counter, "budgets stopped by a bill above its reservation"),
 ];
 
 /// Whether a name only rises.
@@ -151,6 +165,36 @@ impl Telemetry {
         let recorder = self.recorder.as_ref();
         let labels = || vec![Label::from_static_parts("reason", reason)];
         counters.entry(reason).or_insert_with(|| counter(recorder, DEAD_LETTERS, labels())).increment(1);
+    }
+
+    pub(crate) fn budget_spent(&self, tenant: &str, spent: Amount) {
+        for dimension in Dimension::ALL.into_iter().filter(|dimension| spent.of(*dimension) > 0) {
+            let labels = vec![
+                Label::new("tenant", tenant.to_owned()),
+                Label::from_static_parts("dimension", dimension.label()),
+            ];
+            counter(self.recorder.as_ref(), BUDGET_SPENT, labels).increment(spent.of(dimension));
+        }
+    }
+
+    pub(crate) fn budget_refused(&self, tenant: &str) {
+        self.of_tenant(BUDGET_REFUSED, tenant);
+    }
+
+    pub(crate) fn budget_suspected(&self, tenant: &str) {
+        self.of_tenant(BUDGET_SUSPECTED, tenant);
+    }
+
+    pub(crate) fn budget_stopped(&self, tenant: &str) {
+        self.of_tenant(BUDGET_STOPPED, tenant);
+    }
+
+    /// The tenant alone: of runs and agents there is no end. Whoever records keeps the handles.
+    fn of_tenant(&self, name: &'static str, tenant: &str) {
+        let labels = || vec![Label::new("tenant", tenant.to_owned())];
+        if self.recorder.is_some() {
+            counter(self.recorder.as_ref(), name, labels()).increment(1);
+        }
     }
 
     pub(crate) fn breaker(&self, name: &Arc<str>) -> BreakerMetrics {

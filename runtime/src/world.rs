@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::address::ActorPath;
 use crate::address::directory::Directory;
+use crate::budget::Book;
 use crate::cell::OverseerRef;
 use crate::clock::Clock;
 use crate::config::RuntimeConfig;
@@ -32,6 +33,7 @@ pub(crate) struct World {
     pub(crate) directory: Directory,
     pub(crate) dead_letters: DeadLetters,
     pub(crate) telemetry: Telemetry,
+    pub(crate) budgets: Book,
     pub(crate) store: Mutex<Option<StoreHandle>>,
     /// The head of the store as it was found; `None` without one.
     pub(crate) found: Option<StoreHead>,

@@ -7,7 +7,7 @@ use greenroom::{
     Actor, ActorPath, ActorRef, ActorSpec, Batch, BatchOutcome, CONTENT_LEN_MAX, CaseOwner, Context, Durable,
     DurableMessage, Failure, Handler, LaidAside, ListedCase, Log, MemoryStore, Message, MigrateError,
     Ownership, Runtime, RuntimeEvent, Scan, SnapshotPolicy, Store, StoreError, StoreHead, StorePromise,
-    inbox,
+    StoredBudgets, inbox,
 };
 use serde::{Deserialize, Serialize};
 
@@ -158,6 +158,9 @@ impl Store for Counting {
     }
     fn end(&self) -> Result<(), StoreError> {
         self.inner.end()
+    }
+    fn budgets(&self) -> Result<StoredBudgets, StoreError> {
+        self.inner.budgets()
     }
     fn promise(&self) -> StorePromise {
         self.inner.promise()

@@ -3,6 +3,7 @@
 mod ahead;
 mod asides;
 mod breaker;
+mod budgets;
 mod control;
 mod damaged;
 mod drops;

@@ -3,6 +3,7 @@
 mod ask_step;
 mod behavior;
 mod beside;
+mod budgets; // what may be spent
 mod cases;
 pub(crate) mod context;
 mod durable;

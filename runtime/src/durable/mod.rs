@@ -3,9 +3,11 @@
 
 mod accept; // into an inbox, by way of the store
 mod ahead; // several messages whose commits are under way
+mod anchor; // what a call notes while it runs
 mod aside; // messages that were laid aside
 mod births; // how actors were made
 mod cases; // who owns which
+mod charged; // a step whose call is charged to a budget
 mod durability; // how a cell stores its state and its mail
 mod leftovers; // where somebody starts who would not see to it
 pub(crate) mod logs; // parts of a state that are appended to
@@ -19,8 +21,10 @@ mod transaction; // one message: its state, its sends, its reply, and that it is
 mod tries; // of a step
 
 pub(crate) use accept::{accept, record_of, refusal};
+pub use anchor::{ANCHOR_LEN_MAX, StepAttempt};
 pub use aside::TakeUpError;
 pub(crate) use births::store_error;
+pub use charged::{Billed, ChargedStep};
 pub(crate) use durability::{Durability, Journal, MailForm, external};
 pub use leftovers::LeftInStore;
 pub(crate) use leftovers::Leftovers;

@@ -94,7 +94,7 @@ impl<'x, A: Actor> Step<'x, A> {
         let key = at.name();
         // What has no encoded form hashes to 0: the same each time.
         let input = encoded(input, |bytes| dice::hash(bytes.iter().copied())).unwrap_or(0);
-        let intent = Intent { name: name.to_owned(), effect, input, may_repeat: false };
+        let intent = Intent { name: name.to_owned(), effect, input, may_repeat: false, anchor: None };
         Step { at, intent, key, tries: 3, timeout: None }
     }
 
@@ -319,6 +319,17 @@ impl<'x, A: Actor> Step<'x, A> {
         log: &Arc<StepLog>,
         outcome: Result<T, Failure>,
     ) -> Result<T, Failure> {
+        let (outcome, through) = self.through(log, outcome)?;
+        self.at.commit(log, Some(through), Vec::new(), |_| ()).await?;
+        outcome
+    }
+
+    /// What is to be written of that outcome. `Err`: it was an attempt, and nothing is.
+    pub(super) fn through<T: Serialize>(
+        &self,
+        log: &StepLog,
+        outcome: Result<T, Failure>,
+    ) -> Result<(Result<T, Failure>, Recorded), Failure> {
         let encoded = match &outcome {
             Ok(value) => self.encoded(value),
             Err(failure) => Err(failure.clone()),
@@ -334,9 +345,7 @@ impl<'x, A: Actor> Step<'x, A> {
                 (Err(failure), completion)
             }
         };
-        let through = Recorded::through(self.intent.clone(), completion);
-        self.at.commit(log, Some(through), Vec::new(), |_| ()).await?;
-        outcome
+        Ok((outcome, Recorded::through(self.intent.clone(), completion)))
     }
 
     /// What cannot be kept is a failure of its own, and that is kept: the call was made, and must not be made again.
@@ -355,12 +364,12 @@ impl<'x, A: Actor> Step<'x, A> {
         Ok(result)
     }
 
-    fn in_doubt(&self) -> Failure {
+    pub(super) fn in_doubt(&self) -> Failure {
         let (number, step, key) = (self.at.number, self.intent.name.clone(), self.key.clone());
         self.at.park(ParkedFor::InDoubt { number, step, key })
     }
 
-    fn tell_repeated(&self) {
+    pub(super) fn tell_repeated(&self) {
         let core = &self.at.cell.core;
         let (path, step, key) = (core.path.clone(), self.intent.name.clone(), self.key.clone());
         tracing::warn!(actor = %path, step, key, "a step that was in flight is repeated");

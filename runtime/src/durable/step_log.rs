@@ -39,6 +39,40 @@ pub(crate) struct Intent {
     /// A person said that it did not happen.
     #[serde(default)]
     pub(crate) may_repeat: bool,
+    /// What the call noted while it ran, for a later one to go on from.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "anchor_form")]
+    pub(crate) anchor: Option<Vec<u8>>,
+}
+
+/// An anchor as bytes, not as a list of numbers.
+mod anchor_form {
+    use std::fmt;
+
+    use serde::de::{Error, Visitor};
+    use serde::{Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        anchor: &Option<Vec<u8>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(anchor.as_deref().unwrap_or_default())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Vec<u8>>, D::Error> {
+        struct Bytes;
+        impl Visitor<'_> for Bytes {
+            type Value = Vec<u8>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("bytes")
+            }
+            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+                Ok(bytes.to_vec())
+            }
+        }
+        deserializer.deserialize_bytes(Bytes).map(Some)
+    }
 }
 
 /// What came of a step.
@@ -291,7 +325,13 @@ mod tests {
             Completion::Time(1_700_000_000_000),
             Completion::Changed("ask twice".into()),
         ];
-        let intent = Intent { name: "pay".into(), effect: Effect::Once, input: 5, may_repeat: true };
+        let intent = Intent {
+            name: "pay".into(),
+            effect: Effect::Once,
+            input: 5,
+            may_repeat: true,
+            anchor: Some(vec![7]),
+        };
         for completion in completions {
             let alone = Recorded::completion(completion.clone());
             assert_eq!(Recorded::from_bytes(&alone.to_bytes()), Some(alone));
@@ -308,7 +348,8 @@ mod tests {
     #[test]
     fn a_log_is_read_as_it_was_recorded() {
         let (message, other) = (MessageId(7), MessageId(8));
-        let intent = Intent { name: "pay".into(), effect: Effect::Once, input: 5, may_repeat: false };
+        let intent =
+            Intent { name: "pay".into(), effect: Effect::Once, input: 5, may_repeat: false, anchor: None };
         let done = Completion::Result(vec![1]);
         let written = [
             ((message, 0), Recorded::through(intent.clone(), done.clone())),
@@ -346,7 +387,8 @@ mod tests {
     #[test]
     fn what_was_noted_hides_what_is_on_disk_until_it_is_dropped() {
         let (log, id) = (StepLog::default(), (MessageId(1), 0));
-        let intent = Intent { name: "pay".into(), effect: Effect::Once, input: 5, may_repeat: false };
+        let intent =
+            Intent { name: "pay".into(), effect: Effect::Once, input: 5, may_repeat: false, anchor: None };
         log.note(id.0, id.1, Recorded::completion(Completion::Dropped));
         log.written(vec![(id, Recorded::intent(intent.clone()))]);
         log.written(vec![(id, Recorded::completion(Completion::Result(vec![1])))]);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::budget::Amount;
 use crate::sync::Quiet;
 
 /// The kind of a [`Failure`]. The class, not the text, decides what happens to state, message, asker and
@@ -41,6 +42,8 @@ struct Inner {
     special: Special,
     /// Whether whoever made it knows that nothing happened outside.
     nothing_happened: bool,
+    /// What it cost all the same, if whoever made it knows.
+    billed: Option<Amount>,
 }
 
 /// What is no failure at all, but takes the way of one.
@@ -87,6 +90,7 @@ impl Failure {
             cause: Some(cause),
             special: Special::No,
             nothing_happened: false,
+            billed: None,
         }))
     }
 
@@ -100,6 +104,7 @@ impl Failure {
             cause: None,
             special: Special::AnsweredElsewhere,
             nothing_happened: true,
+            billed: None,
         }))
     }
 
@@ -118,6 +123,7 @@ impl Failure {
             cause: None,
             special: Special::Declined,
             nothing_happened: true,
+            billed: None,
         }))
     }
 
@@ -131,6 +137,26 @@ impl Failure {
     pub fn nothing_happened(mut self) -> Self {
         self.0.nothing_happened = true;
         self
+    }
+
+    /// Says of a failed call that it was billed all the same, and how much: then that is what its
+    /// [`ChargedStep`](crate::ChargedStep) is settled with.
+    #[must_use]
+    pub fn billed(mut self, spent: Amount) -> Self {
+        self.0.billed = Some(spent);
+        self
+    }
+
+    /// What the failed call came to, if that is known.
+    pub(crate) fn bill(&self) -> Option<Amount> {
+        self.0.billed.or(self.0.nothing_happened.then_some(Amount::ZERO))
+    }
+
+    /// The cause, if it is of that type, such as a [`BudgetError`](crate::BudgetError). A failure that comes from a
+    /// journal is class and text alone.
+    pub fn cause_as<E: Error + 'static>(&self) -> Option<&E> {
+        let cause: &(dyn Error + Send + Sync + 'static) = &****self.0.cause.as_ref()?;
+        cause.downcast_ref()
     }
 
     pub(crate) fn is_sure_that_nothing_happened(&self) -> bool {

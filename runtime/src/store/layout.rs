@@ -9,13 +9,15 @@ use std::collections::BTreeMap;
 use super::content::{Broken, Parts};
 use super::plan::{Plan, behind};
 use super::record::{
-    ACTOR_PREFIX, CASES_PREFIX, ContentKey, Kind, RecordKey, STORE_HEAD_KEY, actor_prefix, case_key,
-    laid_aside_prefix, open_case, unfinished_prefixes,
+    ACTOR_PREFIX, BUDGETS_PREFIX, CASES_PREFIX, CHARGES_PREFIX, ContentKey, Kind, RecordKey, Refused,
+    STORE_HEAD_KEY, actor_prefix, budget_of, case_key, charge_of, laid_aside_prefix, open_budget, open_case,
+    open_charge, unfinished_prefixes,
 };
 use super::recovery::{Recovered, recover};
 use super::stored_form::laid_aside_from_bytes;
 use super::{
-    Batch, BatchOutcome, CaseOwner, CommitSeq, LaidAside, ListedCase, Scan, StoreError, StoreHead, StoreId,
+    Batch, BatchOutcome, CaseOwner, CommitSeq, DamageReason, LaidAside, ListedCase, Scan, StoreError,
+    StoreHead, StoreId, StoredBudgets,
 };
 use crate::address::ActorPath;
 
@@ -134,6 +136,33 @@ pub(crate) fn cases(
         from = behind(key);
     }
     Ok(listed)
+}
+
+/// [`Store::budgets`](super::Store::budgets) on any engine.
+pub(crate) fn budgets(engine: &impl Engine) -> Result<StoredBudgets, StoreError> {
+    position(engine)?;
+    let mut found = StoredBudgets::default();
+    for (key, value) in engine.entries(&BUDGETS_PREFIX)? {
+        match budget_of(&key) {
+            Some(path) => found.budgets.push((path, readable(open_budget(&key, &value))?)),
+            None => tracing::warn!(?key, "a key of the store belongs to no budget"),
+        }
+    }
+    for (key, value) in engine.entries(&CHARGES_PREFIX)? {
+        match charge_of(&key) {
+            Some(charge) => found.charges.push((charge, readable(open_charge(&key, &value))?)),
+            None => tracing::warn!(?key, "a key of the store belongs to no charge"),
+        }
+    }
+    Ok(found)
+}
+
+/// Why it cannot be read; a newer format is an error of the whole store.
+fn readable<T>(opened: Result<T, Refused>) -> Result<Result<T, DamageReason>, StoreError> {
+    match opened {
+        Ok(content) => Ok(Ok(content)),
+        Err(refused) => refused.newer_format().map_or(Ok(Err(refused.reason())), Err),
+    }
 }
 
 /// [`Store::actors`](super::Store::actors) on any engine.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::layout::{self, Engine, Entries, Writes};
 use super::{
     Batch, BatchOutcome, CaseOwner, LaidAside, ListedCase, Ownership, Scan, SoleOwner, Store, StoreError,
-    StoreHead, StoreId, StorePromise,
+    StoreHead, StoreId, StorePromise, StoredBudgets,
 };
 use crate::address::ActorPath;
 
@@ -88,6 +88,10 @@ impl Store for MemoryStore {
 
     fn cases(&self, after: Option<&str>, most: usize) -> Result<Vec<ListedCase>, StoreError> {
         layout::cases(self, after, most)
+    }
+
+    fn budgets(&self) -> Result<StoredBudgets, StoreError> {
+        layout::budgets(self)
     }
 
     fn promise(&self) -> StorePromise {

@@ -1,4 +1,5 @@
 //! The store: how an actor's state survives a crash, through one writing verb that is all or nothing.
+mod budgets; // what may be spent, what was, what is charged
 mod cases; // who owns a case, and when that changes
 mod chain; // commits that stand on one another
 mod commit; // the verb: batches, outcomes and the contract of an engine
@@ -22,6 +23,7 @@ mod ties; // what records tell of one another
 mod writer; // the queue in front of the store: many commits, one flush
 
 pub use self::sled::{SledConfig, SledStore};
+pub use budgets::{BudgetChange, ChargeKey, StoredBudget, StoredBudgets};
 pub use cases::{CaseChange, CaseOffer, CaseOwner, ListedCase};
 pub(crate) use chain::{Chain, Link};
 pub use commit::{Batch, BatchOutcome, CommitSeq, Delivered, Scan, Store, StorePromise, Writer};
@@ -34,7 +36,7 @@ pub use stored::{
     CONTENT_LEN_MAX, JOURNAL_LEN_MAX, JournalEntry, LaidAside, LogEntry, REQUEST_LEN_MAX, Record,
     SNAPSHOT_LEN_MAX, Snapshot, StoredAnswer, StoredMessage, StoredTimer, Tries,
 };
-pub(crate) use writer::{Claim, Committed, Stall, StoreHandle, store_writer, whose};
+pub(crate) use writer::{Claim, Committed, QueuePlace, Stall, StoreHandle, store_writer, whose};
 pub use writer::{CommitError, WriterStats};
 
 #[cfg(test)]

@@ -15,6 +15,9 @@
 //!        10 <path> 00 09                         how the actor was made (*)
 //!        10 <path> 00 0a <log u32> <index u64>   one entry of a log of its state (*)
 //!        20 00 <case>                            who owns a case
+//!        20 01 <budget>                          a budget: what was granted, what was spent
+//!        20 02 <budget> 00 <path> 00 <message u64> <step u32> <attempt u32>
+//!                                                what a call is charged that is not settled
 //!
 //! (*)    what does not fit goes on under the same key and <index u32>, from 1: see `content`
 //!
@@ -25,8 +28,9 @@
 //! of `a/b`. The checksum covers the key too: a record in the wrong place is refused like one with a flipped bit.
 //! Magic, format and the checksum keep their places in every future format.
 
-use super::{CaseOwner, DamageReason, StoreError};
+use super::{CaseOwner, ChargeKey, DamageReason, StoreError, StoredBudget};
 use crate::address::{ActorPath, Epoch};
+use crate::budget::{Amount, BudgetPath};
 use crate::message::MessageId;
 
 /// The format this version writes, and the newest it reads.
@@ -49,6 +53,10 @@ pub(crate) const STORE_HEAD_KEY: &[u8] = &[0x00];
 pub(crate) const ACTOR_PREFIX: u8 = 0x10;
 /// What the keys of all owners of cases start with.
 pub(crate) const CASES_PREFIX: [u8; 2] = [0x20, 0x00];
+/// What the keys of all budgets start with.
+pub(crate) const BUDGETS_PREFIX: [u8; 2] = [0x20, 0x01];
+/// What the keys of all charges start with.
+pub(crate) const CHARGES_PREFIX: [u8; 2] = [0x20, 0x02];
 
 /// Room behind the prefix for most keys: those with a name of their own may be longer.
 const BEHIND_PREFIX_LEN: usize = 24;
@@ -320,6 +328,75 @@ pub(crate) fn open_case(case: &str, key: &[u8], value: &[u8]) -> Result<CaseOwne
     })
 }
 
+/// The key of a budget.
+pub(crate) fn budget_key(path: &BudgetPath) -> Vec<u8> {
+    [&BUDGETS_PREFIX[..], path.as_str().as_bytes()].concat()
+}
+
+/// What the keys of all budgets below `path` start with.
+pub(crate) fn budgets_below_prefix(path: &BudgetPath) -> Vec<u8> {
+    [&BUDGETS_PREFIX[..], path.as_str().as_bytes(), b"/"].concat()
+}
+
+/// What the keys of all charges in a budget start with, but not below it.
+pub(crate) fn charges_prefix(path: &BudgetPath) -> Vec<u8> {
+    [&CHARGES_PREFIX[..], path.as_str().as_bytes(), &[0]].concat()
+}
+
+pub(crate) fn charge_key(charge: &ChargeKey) -> Vec<u8> {
+    let mut key = charges_prefix(&charge.node);
+    key.extend(charge.actor.as_str().as_bytes());
+    key.push(0x00);
+    key.extend(charge.message.0.to_be_bytes());
+    key.extend(charge.step.to_be_bytes());
+    key.extend(charge.attempt.to_be_bytes());
+    key
+}
+
+/// Reads a key back; `None` for one that this version does not write.
+pub(crate) fn budget_of(key: &[u8]) -> Option<BudgetPath> {
+    BudgetPath::parse(std::str::from_utf8(key.strip_prefix(&BUDGETS_PREFIX)?).ok()?).ok()
+}
+
+/// As [`budget_of`].
+pub(crate) fn charge_of(key: &[u8]) -> Option<ChargeKey> {
+    let mut pieces = key.strip_prefix(&CHARGES_PREFIX)?.splitn(3, |byte| *byte == 0);
+    let mut text = || std::str::from_utf8(pieces.next()?).ok();
+    let node = BudgetPath::parse(text()?).ok()?;
+    let actor = ActorPath::parse(text()?).ok()?;
+    let mut rest = pieces.next()?;
+    let message = message(&mut rest)?;
+    let step = u32::from_be_bytes(*take(&mut rest)?);
+    let attempt = u32::from_be_bytes(*take(&mut rest)?);
+    rest.is_empty().then_some(ChargeKey { node, actor, message, step, attempt })
+}
+
+pub(crate) fn seal_budget(key: &[u8], budget: &StoredBudget) -> Vec<u8> {
+    seal_named(Kind::Budget, key, budget)
+}
+
+pub(crate) fn open_budget(key: &[u8], value: &[u8]) -> Result<StoredBudget, Refused> {
+    open_named(Kind::Budget, key, value)
+}
+
+pub(crate) fn seal_charge(key: &[u8], amount: &Amount) -> Vec<u8> {
+    seal_named(Kind::Charge, key, amount)
+}
+
+pub(crate) fn open_charge(key: &[u8], value: &[u8]) -> Result<Amount, Refused> {
+    open_named(Kind::Charge, key, value)
+}
+
+fn seal_named(kind: Kind, key: &[u8], content: &impl serde::Serialize) -> Vec<u8> {
+    let payload = rmp_serde::to_vec_named(content).expect("numbers have an encoded form");
+    Envelope { kind, seq: 0, epoch: Epoch(0), payload: &payload }.seal(key)
+}
+
+fn open_named<T: serde::de::DeserializeOwned>(kind: Kind, key: &[u8], value: &[u8]) -> Result<T, Refused> {
+    let envelope = Envelope::open(key, value, kind)?;
+    rmp_serde::from_slice(envelope.payload).map_err(|_| Refused::Malformed)
+}
+
 /// What an envelope carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Envelope<'a> {
@@ -350,6 +427,8 @@ pub(crate) enum Kind {
     Case = 13,
     /// One entry of a log.
     Entry = 14,
+    Budget = 15,
+    Charge = 16,
 }
 
 /// Why a value is no record.

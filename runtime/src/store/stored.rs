@@ -5,8 +5,9 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::CaseChange;
+use super::{BudgetChange, CaseChange, ChargeKey};
 use crate::address::ActorPath;
+use crate::budget::{Amount, BudgetPath};
 use crate::message::MessageId;
 
 /// Longest state of one snapshot: 16 MiB.
@@ -127,6 +128,29 @@ pub enum Record {
         /// What becomes of it.
         change: CaseChange,
     },
+    /// Charges the worst case of a call that the writer is about to make. It belongs to its budget: it stays, whatever
+    /// becomes of the message and of the writer, until it is settled.
+    Charge {
+        /// Which call; its actor is the writer.
+        charge: ChargeKey,
+        /// Its worst case.
+        amount: Amount,
+    },
+    /// Deletes a charge, and adds what the call came to to what was spent in its budget: above the amount of the charge it
+    /// is an overdraft, which stops the budget. Nothing, if there is no such charge.
+    Settle {
+        /// Which call.
+        charge: ChargeKey,
+        /// What it came to; nothing, if it did not happen.
+        spent: Amount,
+    },
+    /// Changes a budget.
+    Budget {
+        /// Which.
+        path: BudgetPath,
+        /// What becomes of it.
+        change: BudgetChange,
+    },
 }
 
 impl Record {
@@ -149,6 +173,9 @@ impl Record {
             | Record::Erase { .. }
             | Record::Case { .. }
             | Record::Trim { .. }
+            | Record::Charge { .. }
+            | Record::Settle { .. }
+            | Record::Budget { .. }
             | Record::ForgetJournal { .. } => 0,
         }
     }
@@ -169,6 +196,9 @@ impl Record {
             | Record::CancelTimer { .. }
             | Record::Fire { .. }
             | Record::Case { .. }
+            | Record::Charge { .. }
+            | Record::Settle { .. }
+            | Record::Budget { .. }
             | Record::Journal(_) => None,
         }
     }

@@ -10,7 +10,7 @@ use super::raw_store::{self, RawStore};
 use crate::address::ActorPath;
 use crate::store::{
     Batch, BatchOutcome, CaseOwner, LaidAside, ListedCase, Ownership, Scan, Store, StoreError, StoreHead,
-    StorePromise,
+    StorePromise, StoredBudgets,
 };
 
 /// A store that fails, crashes, waits, tears what it writes or flips a bit when told to, and otherwise does what the store
@@ -311,6 +311,11 @@ impl<S: Store> Store for FaultyStore<S> {
     fn cases(&self, after: Option<&str>, most: usize) -> Result<Vec<ListedCase>, StoreError> {
         self.check_open()?;
         self.inner.cases(after, most)
+    }
+
+    fn budgets(&self) -> Result<StoredBudgets, StoreError> {
+        self.check_open()?;
+        self.inner.budgets()
     }
 
     fn promise(&self) -> StorePromise {

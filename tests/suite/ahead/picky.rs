@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use greenroom::{
     ActorPath, Batch, BatchOutcome, CaseOwner, LaidAside, ListedCase, MemoryStore, Ownership, Record, Scan,
-    Store, StoreError, StoreHead, StorePromise,
+    Store, StoreError, StoreHead, StorePromise, StoredBudgets,
 };
 
 use super::Runner;
@@ -84,6 +84,9 @@ impl Store for Picky {
     }
     fn cases(&self, after: Option<&str>, most: usize) -> Result<Vec<ListedCase>, StoreError> {
         self.inner.cases(after, most)
+    }
+    fn budgets(&self) -> Result<StoredBudgets, StoreError> {
+        self.inner.budgets()
     }
     fn promise(&self) -> StorePromise {
         self.inner.promise()

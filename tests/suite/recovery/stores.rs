@@ -6,7 +6,7 @@ use greenroom::testing::Fault;
 use greenroom::{
     ActorPath, ActorSpec, AskError, Batch, BatchOutcome, CaseOwner, Damage, DamagePlace, DamageReason,
     ExitReason, LaidAside, ListedCase, MemoryStore, Ownership, Record, Runtime, RuntimeConfig, RuntimeEvent,
-    Scan, SnapshotPolicy, Store, StoreError, StoreHead, StorePromise, TellError,
+    Scan, SnapshotPolicy, Store, StoreError, StoreHead, StorePromise, StoredBudgets, TellError,
 };
 
 use super::{Add, Plan, Tally, add, faulty, stored, tally, volatile};
@@ -74,6 +74,9 @@ impl Store for Scratched {
     }
     fn cases(&self, after: Option<&str>, most: usize) -> Result<Vec<ListedCase>, StoreError> {
         self.content().kept.cases(after, most)
+    }
+    fn budgets(&self) -> Result<StoredBudgets, StoreError> {
+        self.content().kept.budgets()
     }
     fn promise(&self) -> StorePromise {
         StorePromise::Nothing

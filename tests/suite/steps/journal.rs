@@ -6,7 +6,7 @@ use greenroom::testing::FaultyStore;
 use greenroom::{
     ActorPath, Batch, BatchOutcome, CaseOwner, Damage, DamagePlace, DamageReason, Effect, Failure,
     FailureClass, LaidAside, ListedCase, MemoryStore, Ownership, Scan, Store, StoreError, StoreHead,
-    StorePromise,
+    StorePromise, StoredBudgets,
 };
 
 use super::{Times, call, job, process, start, start_on, worker};
@@ -179,6 +179,9 @@ impl Store for Damaged {
     }
     fn cases(&self, after: Option<&str>, most: usize) -> Result<Vec<ListedCase>, StoreError> {
         self.0.cases(after, most)
+    }
+    fn budgets(&self) -> Result<StoredBudgets, StoreError> {
+        self.0.budgets()
     }
     fn promise(&self) -> StorePromise {
         self.0.promise()

@@ -5,6 +5,7 @@
 
 mod asides; // messages that were laid aside, returned, forgotten
 mod births; // how actors were made, and their end
+mod budgets; // budgets and charges
 mod contents; // bodies, journals, tries
 mod logs; // logs of a state: appended, trimmed, damaged
 mod message_damage; // damage of messages and of what belongs to them
@@ -21,8 +22,8 @@ mod unfinished; // who has something to see to
 
 use records::*;
 pub use {
-    asides::*, births::*, contents::*, logs::*, message_damage::*, messages::*, owners::*, request_damage::*,
-    requests::*, state_damage::*, states::*, timer_damage::*, timers::*, unfinished::*,
+    asides::*, births::*, budgets::*, contents::*, logs::*, message_damage::*, messages::*, owners::*,
+    request_damage::*, requests::*, state_damage::*, states::*, timer_damage::*, timers::*, unfinished::*,
 };
 
 use std::collections::BTreeSet;
@@ -183,6 +184,15 @@ macro_rules! store_conformance {
                 a_damaged_owner_is_an_error_and_never_nobody
                 a_newer_format_of_a_case_is_refused
                 names_of_cases_have_a_bound
+
+                what_is_charged_is_listed_until_it_is_settled
+                what_is_settled_twice_is_settled_once
+                a_bill_above_its_charge_is_an_overdraft_and_stops_its_budget
+                a_charge_outlives_its_message_and_its_actor
+                what_closed_budgets_spent_goes_to_those_above
+                changes_of_a_budget_add_up_in_a_group
+                a_stale_life_charges_and_settles_nothing
+                a_damaged_budget_is_listed_as_such_until_it_is_opened_anew
             );
         }
     };

@@ -1,5 +1,6 @@
 //! The writes of a group: what each record of each batch means for the records of the store.
 
+mod budgets; // what may be spent, what was, what is charged
 mod lives; // an actor as a whole: head, state, how it was made, its end
 mod logs; // entries of logs: appended, trimmed
 mod messages; // delivered, done, laid aside, returned, forgotten
@@ -21,6 +22,7 @@ use super::{
     Batch, BatchOutcome, CommitSeq, DamageReason, JournalEntry, Record, StoreError, StoreHead, Writer,
 };
 use crate::address::ActorPath;
+use budgets::{is_of_a_budget, whose_charge};
 use owners::{is_from_nobody_to_nobody, whose_change};
 use sizes::check_size;
 
@@ -44,7 +46,7 @@ impl<'a, E: Engine> Plan<'a, E> {
         for record in &batch.records {
             match whose(batch, record) {
                 Some(actor) => check_size(actor, record)?,
-                None if is_from_nobody_to_nobody(record) => {}
+                None if is_from_nobody_to_nobody(record) || is_of_a_budget(record) => {}
                 None => return Err(StoreError::NoWriter),
             }
         }
@@ -71,6 +73,8 @@ impl<'a, E: Engine> Plan<'a, E> {
                 (Record::Deliver { to, message }, ..) => deliveries.push(self.deliver(to, message)?),
                 (Record::Return { to, message }, ..) => deliveries.push(self.give_back(to, *message)?),
                 (Record::Case { .. }, ..) => {} // above, before anything else
+                (Record::Settle { charge, spent }, ..) => self.settle(charge, *spent)?,
+                (Record::Budget { path, change }, ..) => self.change_budget(path, change)?,
                 (Record::Forget { of, message }, ..) => self.forget(of, *message)?,
                 (Record::Birth { of, content }, ..) => self.put_birth(of, content)?,
                 (Record::Erase { of }, Some(writer), Some(head)) if *of == writer.actor => {
@@ -141,6 +145,11 @@ impl<'a, E: Engine> Plan<'a, E> {
                 content::put(&mut self.writes, actor, &ContentKey::Journal(*message, *place), content);
                 Ok(())
             }
+            Record::Charge { charge, amount } => {
+                debug_assert!(charge.actor == *actor, "an actor charges its own calls");
+                self.charge(charge, *amount);
+                Ok(())
+            }
             Record::Append(entry) => self.append(actor, entry),
             Record::Trim { log, keep } => self.trim(actor, *log, keep),
             Record::SetTimer(timer) => self.set_timer(actor, timer),
@@ -151,6 +160,8 @@ impl<'a, E: Engine> Plan<'a, E> {
             | Record::Fire { .. }
             | Record::Birth { .. }
             | Record::Case { .. }
+            | Record::Settle { .. }
+            | Record::Budget { .. }
             | Record::Erase { .. } => unreachable!("these are dealt with before"),
         }
     }
@@ -167,5 +178,5 @@ fn whose<'a>(batch: &'a Batch, record: &'a Record) -> Option<&'a ActorPath> {
         Record::Case { change, .. } => whose_change(change),
         _ => None,
     };
-    record.receiver().or_else(writer).or_else(of_case)
+    record.receiver().or_else(writer).or_else(of_case).or_else(|| whose_charge(record))
 }

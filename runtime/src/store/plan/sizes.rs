@@ -50,6 +50,9 @@ pub(super) fn check_size(actor: &ActorPath, record: &Record) -> Result<(), Store
         | Record::LayAside { .. }
         | Record::ForgetJournal { .. }
         | Record::Trim { .. }
+        | Record::Charge { .. }
+        | Record::Settle { .. }
+        | Record::Budget { .. }
         | Record::CancelTimer { .. }
         | Record::Fire { .. }
         | Record::Erase { .. }

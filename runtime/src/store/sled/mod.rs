@@ -26,7 +26,7 @@ use super::error::catching;
 use super::layout::{self, Engine, Entries, Writes};
 use super::{
     Batch, BatchOutcome, CaseOwner, Cause, LaidAside, ListedCase, Ownership, Scan, SoleOwner, Store,
-    StoreError, StoreHead, StoreId, StorePromise,
+    StoreError, StoreHead, StoreId, StorePromise, StoredBudgets,
 };
 use crate::address::ActorPath;
 use crate::sync::{Quiet, panic_text};
@@ -245,6 +245,10 @@ impl Store for SledStore {
 
     fn cases(&self, after: Option<&str>, most: usize) -> Result<Vec<ListedCase>, StoreError> {
         self.run(|engine, _| layout::cases(engine, after, most))
+    }
+
+    fn budgets(&self) -> Result<StoredBudgets, StoreError> {
+        self.run(|engine, _| layout::budgets(engine))
     }
 
     fn promise(&self) -> StorePromise {

@@ -9,8 +9,8 @@ use crate::message::MessageId;
 use crate::store::writer::Claim;
 use crate::store::{
     BatchOutcome, CONTENT_LEN_MAX, CaseOwner, CommitError, CommitSeq, JournalEntry, LaidAside, ListedCase,
-    Ownership, Scan, SoleOwner, Stall, StoreHandle, StoreHead, StoreId, StorePromise, StoredMessage,
-    StoredTimer, WriterStats, store_writer,
+    Ownership, Scan, SoleOwner, Stall, StoreHandle, StoreHead, StoreId, StorePromise, StoredBudgets,
+    StoredMessage, StoredTimer, WriterStats, store_writer,
 };
 use crate::testing::{Fault, FaultyStore};
 
@@ -328,6 +328,9 @@ async fn a_panic_of_the_engine_is_an_error_of_the_store() {
             panic!("the engine falls over")
         }
         fn cases(&self, _: Option<&str>, _: usize) -> Result<Vec<ListedCase>, StoreError> {
+            panic!("the engine falls over")
+        }
+        fn budgets(&self) -> Result<StoredBudgets, StoreError> {
             panic!("the engine falls over")
         }
         fn promise(&self) -> StorePromise {
