@@ -177,7 +177,7 @@ fn the_core_depends_on_little() {
 
 #[test]
 fn nothing_optional_is_part_of_the_core_unasked() {
-    // Of the features `providers`, `rest`, `files` and `system`.
+    // Of the features `providers`, `rest`, `files`, `system` and `prices`.
     let optional = [
         "httpdate",
         "reqwest",
@@ -189,6 +189,7 @@ fn nothing_optional_is_part_of_the_core_unasked() {
         "landlock",
         "libc",
         "seccompiler",
+        "genai-prices",
     ];
     let mut complaints = Vec::new();
     for krate in CRATES {
@@ -454,6 +455,9 @@ fn the_ledger_of_otps_cases_is_kept() {
 fn every_metric_is_documented() {
     let page = read("docs/operations.md");
     for (name, ..) in greenroom::telemetry::DESCRIBED {
+        assert!(page.contains(name), "docs/operations.md does not name `{name}`");
+    }
+    for name in greenroom::tools::model::admission::metrics::DESCRIBED {
         assert!(page.contains(name), "docs/operations.md does not name `{name}`");
     }
 }

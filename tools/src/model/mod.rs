@@ -4,12 +4,14 @@
 //! The unit is the attempt: one request, no retries, and a record of all that is known of it. `docs/models.md` is the
 //! guide.
 
+pub mod admission; // who may call a model when, and the one owner of retries
 mod attempt; // what an attempt is given, tells, and leaves behind
 mod client; // the trait, and how an actor finds its model
 mod error; // why there is no answer, and its class
 mod history; // the conversation, valid by construction
 #[cfg(feature = "providers")]
 mod key; // keys of providers, by reference
+pub mod price; // what a call costs, and may cost at most
 mod reply; // what is answered
 mod request; // what is asked
 mod scripted; // a model for tests and offline runs
