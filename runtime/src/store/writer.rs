@@ -499,4 +499,9 @@ async fn serve(owned: Arc<Owned>, mut requests: Requests, shared: Arc<Shared>, s
             None => stall.happened(&shared, waiting),
         }
     }
+    // Not here: to close a store takes as long as its engine does, which may hang.
+    let closed = tokio::task::spawn_blocking(move || drop(owned)).await;
+    if let Err(error) = closed {
+        tracing::debug!(%error, "the store did not close in order");
+    }
 }

@@ -1,8 +1,11 @@
 //! The queue in front of the store.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use tokio::sync::Notify;
 
 use super::*;
 use crate::message::MessageId;
@@ -12,6 +15,7 @@ use crate::store::{
     Ownership, Scan, SoleOwner, Stall, StoreHandle, StoreHead, StoreId, StorePromise, StoredBudgets,
     StoredMessage, StoredTimer, WriterStats, store_writer,
 };
+use crate::sync::lock;
 use crate::testing::{Fault, FaultyStore};
 
 /// No test waits so long.
@@ -305,49 +309,52 @@ async fn a_batch_that_is_too_large_is_refused_alone() {
     handle.commit(batch("b", 1, 1, 10)).await.unwrap();
 }
 
+/// An engine with a fault, and what it keeps until it is closed.
+struct Panicking<Kept>(Kept);
+
+impl<Kept: Send + Sync + 'static> Store for Panicking<Kept> {
+    fn commit(&self, _: &[Batch]) -> Result<Vec<BatchOutcome>, StoreError> {
+        panic!("an engine with a fault")
+    }
+    fn scan(&self, _: &ActorPath) -> Result<Scan, StoreError> {
+        panic!("an engine with a fault")
+    }
+    fn unfinished(&self) -> Result<Vec<ActorPath>, StoreError> {
+        panic!("the engine falls over")
+    }
+    fn laid_aside(&self, _: &ActorPath) -> Result<Vec<LaidAside>, StoreError> {
+        panic!("the engine falls over")
+    }
+    fn actors(&self) -> Result<Vec<ActorPath>, StoreError> {
+        Ok(Vec::new())
+    }
+    fn case(&self, _: &str) -> Result<Option<CaseOwner>, StoreError> {
+        panic!("the engine falls over")
+    }
+    fn cases(&self, _: Option<&str>, _: usize) -> Result<Vec<ListedCase>, StoreError> {
+        panic!("the engine falls over")
+    }
+    fn budgets(&self) -> Result<StoredBudgets, StoreError> {
+        panic!("the engine falls over")
+    }
+    fn promise(&self) -> StorePromise {
+        StorePromise::Nothing
+    }
+    fn own(&self) -> Result<Ownership, StoreError> {
+        SoleOwner::default().take(Path::new("panicking"))
+    }
+    fn head(&self) -> Result<StoreHead, StoreError> {
+        Ok(StoreHead::empty(StoreId(1)))
+    }
+    fn end(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_panic_of_the_engine_is_an_error_of_the_store() {
-    struct Panicking;
-    impl Store for Panicking {
-        fn commit(&self, _: &[Batch]) -> Result<Vec<BatchOutcome>, StoreError> {
-            panic!("an engine with a fault")
-        }
-        fn scan(&self, _: &ActorPath) -> Result<Scan, StoreError> {
-            panic!("an engine with a fault")
-        }
-        fn unfinished(&self) -> Result<Vec<ActorPath>, StoreError> {
-            panic!("the engine falls over")
-        }
-        fn laid_aside(&self, _: &ActorPath) -> Result<Vec<LaidAside>, StoreError> {
-            panic!("the engine falls over")
-        }
-        fn actors(&self) -> Result<Vec<ActorPath>, StoreError> {
-            Ok(Vec::new())
-        }
-        fn case(&self, _: &str) -> Result<Option<CaseOwner>, StoreError> {
-            panic!("the engine falls over")
-        }
-        fn cases(&self, _: Option<&str>, _: usize) -> Result<Vec<ListedCase>, StoreError> {
-            panic!("the engine falls over")
-        }
-        fn budgets(&self) -> Result<StoredBudgets, StoreError> {
-            panic!("the engine falls over")
-        }
-        fn promise(&self) -> StorePromise {
-            StorePromise::Nothing
-        }
-        fn own(&self) -> Result<Ownership, StoreError> {
-            SoleOwner::default().take(Path::new("panicking"))
-        }
-        fn head(&self) -> Result<StoreHead, StoreError> {
-            Ok(StoreHead::empty(StoreId(1)))
-        }
-        fn end(&self) -> Result<(), StoreError> {
-            Ok(())
-        }
-    }
     for is_claim in [false, true] {
-        let (handle, writer) = store_writer(Arc::new(Panicking), PATIENT).unwrap();
+        let (handle, writer) = store_writer(Arc::new(Panicking(())), PATIENT).unwrap();
         tokio::runtime::Handle::current().spawn(writer);
 
         let failed = match is_claim {
@@ -390,6 +397,31 @@ async fn the_writer_ends_with_its_last_handle() {
     drop(other);
 
     task.await.unwrap();
+}
+
+/// Goal: to close a store takes as long as its engine does, for good if that hangs, and holds nobody up: a shutdown goes by
+/// its limit. Method: one thread, and a store that is closed when another task has run meanwhile.
+#[tokio::test]
+async fn a_store_that_takes_long_to_close_holds_nobody_up_and_is_closed_when_the_writer_ends() {
+    struct Closing(Arc<Notify>, Mutex<Receiver<()>>, SyncSender<bool>);
+    impl Drop for Closing {
+        fn drop(&mut self) {
+            self.0.notify_one();
+            let was_let = lock(&self.1).recv_timeout(Duration::from_secs(10)).is_ok();
+            self.2.send(was_let).unwrap();
+        }
+    }
+    let (closes, (lets, let_go), (tell, told)) = (Arc::new(Notify::new()), sync_channel(1), sync_channel(1));
+    let store = Panicking(Closing(Arc::clone(&closes), Mutex::new(let_go), tell));
+    let (handle, writer) = store_writer(Arc::new(store), PATIENT).unwrap();
+    let writer = tokio::runtime::Handle::current().spawn(writer);
+
+    drop(handle);
+    closes.notified().await;
+    let _unless_it_gave_up = lets.send(());
+    writer.await.unwrap();
+
+    assert_eq!(told.try_recv(), Ok(true));
 }
 
 #[tokio::test(start_paused = true)]

@@ -41,10 +41,16 @@ pub(super) fn frame(writes: &Writes, round: CommitSeq, last: u32) -> Result<(Vec
 }
 
 fn checksum(content: &[u8], last: u32) -> u32 {
-    let mut hasher = Hasher::new();
-    hasher.update(&last.to_be_bytes());
+    let mut hasher = hasher(last);
     hasher.update(content);
     hasher.finalize()
+}
+
+/// For the content of a frame behind the one with the checksum `last`.
+fn hasher(last: u32) -> Hasher {
+    let mut hasher = Hasher::new();
+    hasher.update(&last.to_be_bytes());
+    hasher
 }
 
 /// What a log holds for a round.
@@ -84,14 +90,25 @@ pub(super) fn first(content: &[u8]) -> Option<(CommitSeq, StoreHead)> {
 /// before it is synced: so that one was acknowledged, and was damaged later.
 fn is_followed(content: &[u8], at: usize, round: CommitSeq, last: u32) -> bool {
     let Some(stored) = number(content, at) else { return false };
-    let mark = round.0.to_be_bytes();
     let begins = at + HEADER_LEN..content.len().saturating_sub(HEADER_LEN);
-    begins.filter(|begin| content[begin + 8..begin + 16] == mark).any(|begin| {
+    let (mut between, mut until) = (hasher(last), at + 4);
+    begins.filter(|begin| looks_like_a_frame(&content[*begin..], round)).any(|begin| {
+        // Gone through once, however many places look like a frame: a state may be 16 MiB of anything.
+        between.update(&content[until..begin]);
+        until = begin;
         // Of the frame between, either the checksum is damaged or what it is made over.
-        [stored, checksum(&content[at + 4..begin], last)]
-            .into_iter()
-            .any(|before| Frame::at(content, begin, before).is_some())
+        let before = [stored, between.clone().finalize()];
+        before.into_iter().any(|before| Frame::at(content, begin, before).is_some())
     })
+}
+
+/// Whether `content` may begin with a frame of `round`: then the first key in it is that of the store's head, below which there is none.
+fn looks_like_a_frame(content: &[u8], round: CommitSeq) -> bool {
+    let Some((header, carried)) = content.split_at_checked(HEADER_LEN) else { return false };
+    let first_key = carried.get(LENGTHS_LEN..).and_then(|keys| keys.get(..STORE_HEAD_KEY.len()));
+    header[8..] == round.0.to_be_bytes()
+        && number(carried, 0) == Some(STORE_HEAD_KEY.len() as u32)
+        && first_key == Some(STORE_HEAD_KEY)
 }
 
 /// A frame whose checksum is right.

@@ -22,6 +22,7 @@ use std::fmt;
 use std::io;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
@@ -39,6 +40,9 @@ use crate::sync::lock;
 /// How many writes of the engine a round is given in, at most about: sled deadlocks when too much is in flight, and whoever
 /// reads waits for the end of one.
 const PORTIONS: u64 = 64;
+/// The same while nobody reads, for a group waits until the engine has the round, or the store is opened or closed: each
+/// write takes three turns of the disk, and a store whose group takes ten seconds counts as stalled.
+const FEW_PORTIONS: u64 = 16;
 
 /// An engine with the logs in front of it.
 pub(super) struct Front<E> {
@@ -54,6 +58,8 @@ struct Shared<E> {
     state: Mutex<State>,
     /// A round waits to be given, or was, or could not be.
     changed: Condvar,
+    /// How many wait until the round before is given.
+    waiting: AtomicUsize,
 }
 
 struct State {
@@ -89,7 +95,8 @@ impl<E: Engine + Send + Sync + 'static> Front<E> {
         let [zero, one] = paths;
         let logs = [LogFile::open(zero)?, LogFile::open(one)?];
         let state = State { logs, turn: 0, young: Round::default(), older: None, failed: None, ends: false };
-        let shared = Shared { engine, round_bytes, state: Mutex::new(state), changed: Condvar::new() };
+        let (state, changed, waiting) = (Mutex::new(state), Condvar::new(), AtomicUsize::new(0));
+        let shared = Shared { engine, round_bytes, state, changed, waiting };
         Ok(Front { shared: Arc::new(shared), sync, giver: Mutex::default() })
     }
 
@@ -202,7 +209,7 @@ impl<E: Engine> Shared<E> {
     fn give_older<'a>(&'a self, state: MutexGuard<'a, State>) -> Result<MutexGuard<'a, State>, StoreError> {
         let Some(older) = state.older.clone() else { return Ok(state) };
         drop(state);
-        let given = catching(|| older.give_to(&self.engine, self.portion_bytes()));
+        let given = catching(|| older.give_to(&self.engine, || self.portion_bytes()));
         let mut state = lock(&self.state);
         self.changed.notify_all();
         match given {
@@ -220,23 +227,29 @@ impl<E: Engine> Shared<E> {
 
     /// A failure leaves everything as it was, but for what the engine has twice then.
     fn give_young(&self, state: &mut State) -> Result<(), StoreError> {
-        state.young.give_to(&self.engine, self.portion_bytes())?;
+        state.young.give_to(&self.engine, || self.bytes_of_one_of(FEW_PORTIONS))?;
         state.logs.iter_mut().try_for_each(LogFile::clear)?;
         (state.turn, state.young) = (0, Round::begun_at(state.young.newest));
         Ok(())
     }
 
     fn portion_bytes(&self) -> usize {
-        usize::try_from(self.round_bytes / PORTIONS).unwrap_or(usize::MAX)
+        self.bytes_of_one_of(if self.waiting.load(Relaxed) > 0 { FEW_PORTIONS } else { PORTIONS })
+    }
+
+    fn bytes_of_one_of(&self, portions: u64) -> usize {
+        usize::try_from(self.round_bytes / portions).unwrap_or(usize::MAX)
     }
 
     fn when_older_is_given<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
     ) -> Result<MutexGuard<'a, State>, StoreError> {
+        self.waiting.fetch_add(1, Relaxed);
         while state.older.is_some() && state.failed.is_none() {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+        self.waiting.fetch_sub(1, Relaxed);
         state.unless_failed()?;
         Ok(state)
     }
@@ -305,7 +318,7 @@ impl Round {
         self.writes.range::<[u8], _>(range)
     }
 
-    fn give_to(&self, engine: &impl Engine, portion_bytes: usize) -> Result<(), StoreError> {
+    fn give_to(&self, engine: &impl Engine, portion_bytes: impl Fn() -> usize) -> Result<(), StoreError> {
         let (mut portion, mut len) = (Writes::new(), 0);
         if self.begun == CommitSeq(0)
             && let Some(head) = frame::head_of(&self.writes)
@@ -321,7 +334,7 @@ impl Round {
             }
             len += key.len() + value.as_ref().map_or(0, Vec::len);
             portion.insert(key.clone(), value.clone());
-            if len >= portion_bytes {
+            if len >= portion_bytes() {
                 engine.apply(std::mem::take(&mut portion))?;
                 len = 0;
             }

@@ -1,5 +1,7 @@
 //! The logs in front of an engine: on an engine in memory, which takes what it is given when it is let.
 
+mod random; // histories of chance
+
 use std::fs;
 use std::path::PathBuf;
 use std::sync::{Condvar, Mutex};
@@ -238,6 +240,19 @@ fn a_whole_frame_behind_a_damaged_one_is_proof_though_the_marker_is_old() {
     }
 }
 
+/// Goal: a store whose process ended within its first long group opens at once. Method: of zeros, each of which looks like the number of the
+/// first round; to look behind each of them took hours.
+#[test]
+fn a_torn_group_that_is_full_of_zeros_is_cut_in_no_time() {
+    let folder = Folder::new();
+    folder.open(MemoryStore::with_id(ID)).apply(group(1, [("a", Some(&vec![0; 4 << 20]))])).unwrap();
+    let [mut log, none] = folder.contents();
+    log.pop();
+    folder.put(&[log, none]);
+
+    assert_eq!(all(&folder.open(MemoryStore::new())), []);
+}
+
 /// Goal: so does the other log: a round begins when the one before was acknowledged to its end.
 #[test]
 fn a_log_that_ends_before_the_other_one_begins_is_told_though_the_marker_is_old() {
@@ -393,6 +408,45 @@ fn a_group_waits_only_where_both_logs_are_full() {
         told.recv().unwrap();
     });
     assert_eq!(front.get(b"kb").unwrap().unwrap(), b"waits");
+}
+
+/// Goal: a slow disk stalls no store: the engine is given few and large writes where a group waits for it, and where nobody can read.
+/// Method: the same round, given to nobody, while a group waits, and by an opening.
+#[test]
+fn a_round_goes_over_in_fewer_writes_where_somebody_waits_for_it() {
+    let (folder, engine) = (Folder::new(), Held::new(MemoryStore::with_id(ID)));
+    let front = folder.open_in_rounds(engine.clone(), 16_000);
+    let names: Vec<String> = (1..=400).map(|number| number.to_string()).collect();
+    let writes = |number: usize| group(number as u64, [(&names[number - 1], Some(&[1; 40][..]))]);
+    let mut number = 0;
+    let mut fills_one = || {
+        while {
+            number += 1;
+            front.apply(writes(number)).unwrap();
+            !lock(&front.shared.state).young.is_full(16_000)
+        } {}
+        number
+    };
+    fills_one();
+    let filled = fills_one();
+    engine.is_reached();
+    let killed = folder.contents();
+
+    std::thread::scope(|scope| {
+        scope.spawn(|| front.apply(writes(filled + 1)).unwrap());
+        while front.shared.waiting.load(Relaxed) == 0 {
+            std::thread::yield_now();
+        }
+        // One was begun before. Of the round behind it some may be left; nobody waits for that one.
+        engine.lets(8);
+        engine.fails_then(StoreError::NoSpace);
+    });
+
+    let (opened, engine) = (Folder::new(), Held::new(MemoryStore::with_id(ID)));
+    opened.put(&killed);
+    engine.lets(14);
+    engine.fails_then(StoreError::NoSpace);
+    drop(opened.open_in_rounds(engine, 16_000));
 }
 
 /// Goal: an engine that fails behind everybody's back is told to whoever comes next, and costs nothing acknowledged. Method:
