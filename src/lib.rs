@@ -33,7 +33,7 @@
 //! ```
 //!
 //! This crate only re-exports: `greenroom-runtime` (actors, mailboxes, the store), `greenroom-supervision` (trees),
-//! `greenroom-tools` (tools and models) and `greenroom-actors` (roles and handoff).
+//! `greenroom-tools` (tools and models) and `greenroom-actors` (agents, roles and handoff).
 
 pub use greenroom_actors as actors;
 
@@ -47,9 +47,20 @@ pub mod tools {
     pub use greenroom_tools::*;
 }
 
+#[doc = include_str!("../docs/agents.md")]
+pub mod agents {
+    pub use greenroom_actors::{
+        AgentBuilder, AgentDefinition, Answer, CallOff, Conversation, DefinitionError, Fingerprint,
+        Guardrail, HistoryPolicy, Input, Limit, Limits, OutputEvent, Pending, PendingError, PendingKind,
+        Refusal, Side, Spent, ThinkCall, ThinkExt, ThinkFuture, Thinker, Thought, ToolEnded, Verdict, Window,
+        assistant,
+    };
+}
+
 pub use greenroom_actors::{
-    AcceptExt, Acceptance, ContextPolicy, Decision, Fallback, HandOffExt, Handoff, HandoffFailure, HandoffId,
-    HandoffOutcome, HandoffPayload, Role, Roles, TooManyHops, Transcript,
+    AcceptExt, Acceptance, AgentDefinition, ContextPolicy, Conversation, Decision, Fallback, HandOffExt,
+    Handoff, HandoffFailure, HandoffId, HandoffOutcome, HandoffPayload, HistoryPolicy, Input, Role, Roles,
+    ThinkExt, Thinker, Thought, TooManyHops, Transcript,
 };
 pub use greenroom_runtime::*;
 #[cfg(feature = "testing")]
@@ -76,8 +87,9 @@ pub use greenroom_tools::{HttpModel, KeySource};
 /// What nearly every program needs, in one `use`.
 pub mod prelude {
     pub use greenroom_actors::{
-        AcceptExt, Acceptance, ContextPolicy, Decision, Fallback, HandOffExt, Handoff, HandoffOutcome,
-        HandoffPayload, Role, Roles, Transcript,
+        AcceptExt, Acceptance, AgentDefinition, ContextPolicy, Conversation, Decision, Fallback, HandOffExt,
+        Handoff, HandoffOutcome, HandoffPayload, HistoryPolicy, Input, Role, Roles, ThinkExt, Thought,
+        Transcript,
     };
     pub use greenroom_runtime::{
         Actor, ActorPath, ActorRef, ActorSpec, Address, AskError, Backoff, Breaker, BreakerSpec, CallOutcome,
