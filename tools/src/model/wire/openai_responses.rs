@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::model::history::{AgentPart, OpaquePart, ReplyPart, ToolCall, Turn};
 use crate::model::reply::FinishReason;
-use crate::model::request::{ModelRequest, ToolChoice};
+use crate::model::request::ModelRequest;
 use crate::model::usage::Usage;
 
 use super::answer::{
@@ -32,12 +32,7 @@ pub(super) fn body(request: &ModelRequest, provider: &str) -> Value {
             })
         };
         body["tools"] = request.tools().iter().map(tool).collect();
-        body["tool_choice"] = match choice {
-            ToolChoice::Auto => "auto",
-            ToolChoice::None => "none",
-            ToolChoice::Required => "required",
-        }
-        .into();
+        body["tool_choice"] = json!(choice); // the words are the same
     }
     if let Some(output) = output {
         body["text"] = json!({ "format": {
